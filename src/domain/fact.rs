@@ -1,0 +1,311 @@
+//! Facts: what an event means, in provider-neutral words.
+//!
+//! A fact is addressed to one [`Entity`] and carries a [`FactKey`] made of the provider's own
+//! data only, so that the set of facts has one order however they arrived.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// The kind of thing a fact is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntityKind {
+    Subscription,
+    /// An invoice, or a rebill: what a payment pays.
+    Invoice,
+    /// Stripe's payment intent: the link between a charge and an invoice.
+    PaymentIntent,
+    Charge,
+    /// A shop order (FastSpring, Shopify).
+    Order,
+    Refund,
+    Dispute,
+    Customer,
+}
+
+impl EntityKind {
+    /// The short name used in the `mentions` and `links` tables.
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Subscription => "sub",
+            Self::Invoice => "inv",
+            Self::PaymentIntent => "pi",
+            Self::Charge => "ch",
+            Self::Order => "ord",
+            Self::Refund => "re",
+            Self::Dispute => "dp",
+            Self::Customer => "cus",
+        }
+    }
+}
+
+/// One thing of one source: kind and the provider's own id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Entity {
+    pub kind: EntityKind,
+    pub id: String,
+}
+
+impl Entity {
+    #[must_use]
+    pub fn new(kind: EntityKind, id: impl Into<String>) -> Self {
+        Self { kind, id: id.into() }
+    }
+    #[must_use]
+    pub fn subscription(id: impl Into<String>) -> Self {
+        Self::new(EntityKind::Subscription, id)
+    }
+    #[must_use]
+    pub fn customer(id: impl Into<String>) -> Self {
+        Self::new(EntityKind::Customer, id)
+    }
+    /// `sub:sub_1`: how it is written in the tables.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("{}:{}", self.kind.prefix(), self.id)
+    }
+}
+
+/// A timeless edge: `child` belongs to `parent` (charge → payment intent → invoice →
+/// subscription → customer; FastSpring order → subscription). Many-to-many.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Link {
+    pub child: Entity,
+    pub parent: Entity,
+}
+
+/// The total order of facts. Only the provider's own data goes into it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FactKey {
+    /// The provider's instant (Stripe `created`, to the second; FastSpring `changed`, to the millisecond).
+    pub at: DateTime<Utc>,
+    /// Order inside the instant where the provider has one (FastSpring `events[].created`, a revision), else 0.
+    pub within: i64,
+    /// Type rank: created < notices < updates < ends.
+    pub rank: u8,
+    /// The provider's event id.
+    pub external_id: String,
+    /// The API version the event was rendered in, or empty.
+    pub api_version: String,
+}
+
+/// One fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact {
+    pub entity: Entity,
+    pub key: FactKey,
+    /// Two facts of one entity with the same identity count once, the smaller key standing.
+    /// Stripe: the event id (one event may be rendered in two API versions). FastSpring: a hash
+    /// of the content, because a manual resend carries a new id.
+    pub identity: String,
+    pub body: FactBody,
+}
+
+/// What the fact says. Whole values: a later fact of the same id replaces the earlier one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum FactBody {
+    /// A whole snapshot of a subscription. With `before`, an edge *before → after* inside one instant.
+    Subscription {
+        after: Box<Snapshot>,
+        before: Option<Box<Snapshot>>,
+    },
+    /// An invoice or rebill, as it stands.
+    Payment(Payment),
+    Refund(Refund),
+    /// A charge's running total of what was given back (Stripe `charge.refunded`).
+    ChargeRefunds {
+        amount: i64,
+        amount_refunded: i64,
+        full: bool,
+    },
+    Dispute(Dispute),
+    Customer(CustomerFacts),
+    /// Understood, without effect on any license (reminders, notices, links alone).
+    Notice,
+}
+
+/// A subscription's status in provider-neutral words. Terminal is a property of the
+/// provider's snapshot ([`Snapshot::terminal`]), not of the word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Incomplete,
+    Trialing,
+    Active,
+    PastDue,
+    Unpaid,
+    Paused,
+    Canceled,
+    Unknown,
+}
+
+impl Status {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Incomplete => "incomplete",
+            Self::Trialing => "trialing",
+            Self::Active => "active",
+            Self::PastDue => "past_due",
+            Self::Unpaid => "unpaid",
+            Self::Paused => "paused",
+            Self::Canceled => "canceled",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// How collection is paused while the status stays active (Stripe `pause_collection`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseCollection {
+    /// `keep_as_draft`, `mark_uncollectible`, `void`, or what the provider adds next.
+    pub behavior: String,
+    pub resumes_at: Option<DateTime<Utc>>,
+}
+
+/// The snapshot fields of a subscription that can matter to a license.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    pub status: Status,
+    /// The provider's word, verbatim.
+    pub provider_status: String,
+    /// The provider's word is final: nothing but the same word can follow it.
+    pub terminal: bool,
+    /// `false`: test mode. Entitles nothing in a live source.
+    pub livemode: bool,
+    pub customer_id: Option<String>,
+    pub trial_end: Option<DateTime<Utc>>,
+    /// When a scheduled cancellation takes effect.
+    pub cancel_at: Option<DateTime<Utc>>,
+    pub ended_at: Option<DateTime<Utc>>,
+    pub pause_collection: Option<PauseCollection>,
+    /// Sorted by `item_id`.
+    pub items: Vec<Item>,
+    /// `false`: the list was cut off (`has_more`); absence proves nothing.
+    pub items_complete: bool,
+    /// Where the provider's coverage is in the snapshot itself (FastSpring `next`): paid through here.
+    pub paid_through: Option<DateTime<Utc>>,
+}
+
+/// One product line as the provider has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// The provider's, else `main`.
+    pub item_id: String,
+    pub product: ProductRef,
+    /// Seats. `None`: the provider counts none (metered).
+    pub quantity: Option<i64>,
+    pub period_start: Option<DateTime<Utc>>,
+    pub period_end: Option<DateTime<Utc>>,
+    /// Billed in arrears by use: its lines never count as coverage.
+    pub metered: bool,
+}
+
+/// What names a product at the provider: `price`, `product`, `lookup_key`, `path`, `sku`, …
+/// and, under `attributes`, LicenseSpring's integration keys that were found on it
+/// (`license_policy`, `product_short_code`, `license_type`, `max_activations`, …).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ProductRef {
+    #[serde(flatten)]
+    pub keys: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// Integration keys of LicenseSpring that are read from price metadata or product attributes.
+/// Source: docs.licensespring.com/integrations (Stripe, FastSpring).
+pub const INTEGRATION_KEYS: [&str; 7] = [
+    "license_policy",
+    "product_short_code",
+    "license_type",
+    "max_activations",
+    "floating_cloud",
+    "floating_users_from_quantity",
+    "valid_duration",
+];
+
+/// The state of one payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentStatus {
+    Open,
+    Paid,
+    Failed,
+    Voided,
+    Uncollectible,
+}
+
+/// An invoice (Stripe) or rebill order (FastSpring) as it stood at the fact's instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    pub payment_id: String,
+    pub status: PaymentStatus,
+    /// Amount paid, in minor units, where the provider says so.
+    pub amount_paid: Option<i64>,
+    pub lines: Vec<PaymentLine>,
+}
+
+/// One line of a payment: the time it buys for an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentLine {
+    pub item_id: Option<String>,
+    /// The provider's price or product id, to find the item where `item_id` is absent.
+    pub price: Option<String>,
+    pub start: DateTime<Utc>,
+    pub end: DateTime<Utc>,
+    pub metered: bool,
+    pub proration: bool,
+}
+
+/// A refund or return.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    pub refund_id: String,
+    /// Money really went back (a failed or cancelled refund restores).
+    pub succeeded: bool,
+    /// Minor units, where integers; compared only with the total of the same payment.
+    pub amount: Option<i64>,
+    /// The provider itself says that all of the payment went back.
+    pub full: bool,
+    /// Only these products of the order went back; empty: all.
+    pub products: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DisputeStatus {
+    /// A question, not a chargeback (Stripe `warning_*`).
+    Inquiry,
+    Open,
+    Won,
+    Lost,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dispute {
+    pub dispute_id: String,
+    pub status: DisputeStatus,
+}
+
+/// What is known of the buyer. Identity is the id, never the e-mail.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomerFacts {
+    pub email: Option<String>,
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub company: Option<String>,
+    pub deleted: bool,
+}
+
+/// What one event came to: facts, edges, and whether it was understood.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Translation {
+    pub facts: Vec<Fact>,
+    pub links: Vec<Link>,
+    /// The event's type is not one this provider's translator knows: stored and counted.
+    pub unknown_type: bool,
+}

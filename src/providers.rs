@@ -1,0 +1,135 @@
+//! The payment providers: `wire` (the shapes), `verify` (who sent it), `translate` (what it
+//! means), one folder each, all pure. [`PROVIDERS`] is the one list; a fifth provider is one
+//! folder, one line here, and fixtures.
+
+use std::ops::Range;
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+
+use crate::domain::fact::Translation;
+
+pub mod fastspring;
+pub mod stripe;
+
+/// Every provider this build knows.
+pub const PROVIDERS: [&dyn Provider; 0] = [];
+
+/// The provider with this slug (`stripe`, `fastspring`, …).
+#[must_use]
+pub fn by_slug(slug: &str) -> Option<&'static dyn Provider> {
+    PROVIDERS.iter().copied().find(|p| p.slug() == slug)
+}
+
+/// A request as it arrived: lower-case header names.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    pub headers: &'a [(String, String)],
+    pub body: &'a [u8],
+    /// The last path segment of `/webhooks/{source}/{url_token}`, where there is one.
+    pub url_token: Option<&'a str>,
+}
+
+impl<'a> Request<'a> {
+    /// The first header of that (lower-case) name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+}
+
+/// What a source's configuration gives its provider.
+#[derive(Debug, Clone, Default)]
+pub struct SourceSettings {
+    pub secrets: Vec<SecretString>,
+    /// `true`: this source is live; test-mode events entitle nothing.
+    pub livemode: bool,
+}
+
+/// Why a delivery is refused. Nothing of it is kept but a line in the refusals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the signature header is missing")]
+    MissingSignature,
+    #[error("the signature header cannot be read")]
+    MalformedSignature,
+    #[error("no configured secret made this signature")]
+    WrongSignature,
+    #[error("the signed timestamp is more than {} s away from now", TOLERANCE_S)]
+    StaleTimestamp,
+    #[error("the source has no secret configured")]
+    NoSecret,
+}
+
+impl Refusal {
+    /// A coarse code for counting.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::MissingSignature => "missing_signature",
+            Self::MalformedSignature => "malformed_signature",
+            Self::WrongSignature => "wrong_signature",
+            Self::StaleTimestamp => "stale_timestamp",
+            Self::NoSecret => "no_secret",
+        }
+    }
+}
+
+/// How far a signed timestamp may be from our clock, either way. Stripe's own libraries use 300 s.
+pub const TOLERANCE_S: i64 = 300;
+
+/// One event found in a delivery's body. Hints only: what the event means is worked out later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventHint {
+    /// Where the event stands in the body. Ranges of one delivery rise and do not overlap.
+    pub range: Range<usize>,
+    /// The provider's dedupe key (Stripe `account:id@api_version`, FastSpring event id).
+    pub dedupe_key: String,
+    pub external_id: String,
+    pub event_type: String,
+    pub occurred_at: Option<DateTime<Utc>>,
+    pub livemode: Option<bool>,
+}
+
+/// What to answer when all, or a part, of a delivery is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// 200 with the usual JSON.
+    Json,
+    /// 202 `text/plain`: the ids of the events that were stored, one a line.
+    PartialIds(Vec<String>),
+}
+
+/// The body does not hold what this provider sends; the reason in plain words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(pub String);
+
+/// The same small shape for every provider.
+pub trait Provider: Send + Sync {
+    /// `stripe`: in configuration, routes and fixtures.
+    fn slug(&self) -> &'static str;
+    /// Headers that are kept beside the event (lower case). Never credentials.
+    fn kept_headers(&self) -> &'static [&'static str];
+    /// Is it really from the provider? Constant time, over the raw bytes.
+    ///
+    /// # Errors
+    /// A [`Refusal`]; nothing of the request is stored.
+    fn verify(&self, request: &Request<'_>, settings: &SourceSettings, now: DateTime<Utc>) -> Result<(), Refusal>;
+    /// The HTTP status of a refusal (Stripe 400, others 401).
+    fn refusal_status(&self) -> u16 {
+        401
+    }
+    /// Cuts a body into its events: 1..n ranges with hints.
+    ///
+    /// # Errors
+    /// [`Unreadable`]: the delivery is kept as one event of type `unreadable`.
+    fn split(&self, body: &[u8]) -> Result<Vec<EventHint>, Unreadable>;
+    /// What one event means. `part` is the byte range that [`Provider::split`] gave.
+    ///
+    /// # Errors
+    /// [`Unreadable`]: the event is quarantined with the reason.
+    fn translate(&self, part: &[u8], headers: &[(String, String)]) -> Result<Translation, Unreadable>;
+    /// Headers that sign this body as the provider would (`subledger send`, tests).
+    fn sign(&self, body: &[u8], secret: &SecretString, now: DateTime<Utc>) -> Vec<(String, String)>;
+}

@@ -1,0 +1,3 @@
+//! To be written.
+/// FastSpring.
+pub struct FastSpring;

@@ -1,0 +1,3 @@
+//! To be written.
+/// Stripe.
+pub struct Stripe;
