@@ -12,5 +12,16 @@
 //! holds · **plan** the calls that would make licenses equal entitlements · **generation** one
 //! complete build of the projections.
 
+pub mod coverage;
+pub mod dates;
+pub mod entitlement;
 pub mod fact;
+pub mod hash;
+pub mod instant;
+pub mod license;
+pub mod plan;
 pub mod rules;
+pub mod state;
+
+/// Raised whenever the fold's meaning changes; rows of another version are stale.
+pub const FOLD_VERSION: i32 = 1;

@@ -1,1 +1,7 @@
-//! To be written.
+//! The ledger: what was said, in the order in which it was committed. Written through one SQL
+//! function, never changed.
+
+pub mod append;
+pub mod journal;
+pub mod read;
+pub mod rules;

@@ -38,8 +38,10 @@ pub mod providers;
 pub mod telemetry;
 
 // 2: what is kept, and what is made of it.
+pub mod control;
 pub mod ledger;
 pub mod projections;
+pub mod registry;
 
 // 3: the loops.
 pub mod intake;

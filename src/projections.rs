@@ -1,1 +1,15 @@
-//! To be written.
+//! What is made of the ledger: derived rows, droppable, one twin here for each folder of
+//! `projections/`. Rows belong to a generation; [`generations`] says which one is live.
+
+pub mod events;
+pub mod generations;
+pub mod licenses;
+pub mod links;
+pub mod subscriptions;
+
+/// Where a row belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    pub generation: i32,
+    pub journal: i32,
+}

@@ -1,1 +1,147 @@
-//! To be written.
+//! The projector: reads the ledger by checkpoint, folds, and saves rows and checkpoint in one
+//! transaction a batch. Woken inside the process, and by a tick: a wake-up is a hint, the tick
+//! is the promise.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use deadpool_postgres::Pool;
+use tokio::sync::{Notify, watch};
+use tracing::{error, warn};
+
+use crate::ledger::{read, rules};
+use crate::postgres::DbError;
+use crate::projections::{Place, generations};
+use crate::registry::Registry;
+
+mod account;
+pub mod gather;
+pub mod meaning;
+mod source;
+pub mod timed;
+
+/// Most events one transaction takes: enough to make the round trips cheap, few enough to commit in a blink.
+pub const BATCH_EVENTS_MAX: i64 = 500;
+/// Ticks while there is work, and while there is none.
+const TICK_BUSY: Duration = Duration::from_millis(20);
+const TICK_IDLE: Duration = Duration::from_millis(250);
+/// After a database error.
+const TICK_TROUBLE: Duration = Duration::from_secs(1);
+
+/// What one step came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing to read.
+    Drained,
+    /// So many events were folded.
+    Advanced(usize),
+    /// Somebody else holds the checkpoint.
+    Busy,
+}
+
+/// What every step needs.
+#[derive(Clone)]
+pub struct Projector {
+    pub pool: Pool,
+    pub registry: Arc<Registry>,
+    /// Rung after an append of this process.
+    pub wake: Arc<Notify>,
+    /// Rung after rows were saved.
+    pub saved: Arc<Notify>,
+}
+
+impl Projector {
+    /// Follows the ledger until told to stop.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut tick = TICK_BUSY;
+        while !*stop.borrow() {
+            tokio::select! {
+                _ = stop.changed() => break,
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(tick) => {}
+            }
+            tick = match self.round().await {
+                Ok(true) => TICK_BUSY,
+                Ok(false) => (tick * 2).min(TICK_IDLE),
+                Err(e) => {
+                    error!(error = %e, "the projector could not work; it tries again");
+                    TICK_TROUBLE
+                }
+            };
+        }
+    }
+
+    /// One step for every checkpoint, and what has become due by time. `true`: there was work.
+    ///
+    /// # Errors
+    /// The database cannot be used.
+    pub async fn round(&self) -> Result<bool, DbError> {
+        let mut worked = false;
+        let checkpoints = generations::checkpoints(&self.pool.get().await?).await?;
+        for checkpoint in checkpoints {
+            let stepped = self.step(checkpoint.place).await?;
+            let timed = checkpoint.state == "live" && timed::step(self, checkpoint.place).await? > 0;
+            if matches!(stepped, Step::Advanced(_)) || timed {
+                worked = true;
+                self.saved.notify_waiters();
+            }
+        }
+        Ok(worked)
+    }
+
+    /// Steps one checkpoint until it is drained; answers with the number of events.
+    ///
+    /// # Errors
+    /// The database cannot be used.
+    pub async fn drain(&self, place: Place) -> Result<usize, DbError> {
+        let mut total = 0;
+        loop {
+            match self.step(place).await? {
+                Step::Advanced(n) => total += n,
+                Step::Drained => return Ok(total),
+                Step::Busy => tokio::time::sleep(TICK_BUSY).await,
+            }
+        }
+    }
+
+    /// Reads one batch into a generation: take the lease, read, fold, save, move, commit.
+    ///
+    /// # Errors
+    /// The database cannot be used; nothing was saved.
+    pub async fn step(&self, place: Place) -> Result<Step, DbError> {
+        let mut client = self.pool.get().await?;
+        let tx = client.transaction().await?;
+        let Some(from) = generations::take(&tx, place).await? else { return Ok(Step::Busy) };
+        let events = read::after(&tx, place.journal, from, BATCH_EVENTS_MAX).await?;
+        let Some(to) = events.last().map(|e| e.position) else {
+            generations::drained(&tx, place).await?;
+            tx.commit().await?;
+            return Ok(Step::Drained);
+        };
+        let adopted = rules::adopted(&tx, self.registry.system).await?;
+        let now = database_now(&tx).await?;
+        if let Some(source) = self.registry.source_of(place.journal) {
+            source::project(&tx, place, source, &adopted.rules, from, &events, now).await?;
+        } else if self.registry.account_of(place.journal).is_some() {
+            account::project(&tx, place, &events).await?;
+        } else if place.journal == self.registry.system {
+            account::record_only(&tx, place, &events).await?;
+        } else {
+            warn!(journal = place.journal, "a journal that this configuration does not name waits");
+            return Ok(Step::Drained);
+        }
+        generations::advance(&tx, place, from, to).await?;
+        tx.commit().await?;
+        Ok(Step::Advanced(events.len()))
+    }
+}
+
+/// `now` is the database's clock, taken once a batch.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn database_now(client: &impl deadpool_postgres::GenericClient) -> Result<DateTime<Utc>, DbError> {
+    let row = crate::postgres::query_opt(client, "SELECT clock_timestamp()", &[]).await?;
+    row.map(|r| r.get(0)).ok_or_else(|| DbError::Corrupt("no time".to_owned()))
+}

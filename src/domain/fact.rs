@@ -249,7 +249,8 @@ pub struct Payment {
     pub lines: Vec<PaymentLine>,
 }
 
-/// One line of a payment: the time it buys for an item.
+/// One line of a payment: the time it buys for an item. Lines that give money back (a negative
+/// proration) buy none and are left out by the translators.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentLine {
     pub item_id: Option<String>,

@@ -1,0 +1,1 @@
+SELECT id, name, kind FROM ledger.journals ORDER BY id

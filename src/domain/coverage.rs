@@ -1,0 +1,173 @@
+//! Coverage: the time that has been paid for, line by line, never a maximum over everything.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+use super::fact::{DisputeStatus, Entity, Item, PaymentLine, PaymentStatus, Status};
+use super::state::{PaymentState, State, waives};
+
+/// What became of a payment after it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Loss {
+    None,
+    PartialRefund,
+    FullRefund,
+    DisputeLost,
+}
+
+/// The coverage of one item.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Coverage {
+    pub paid_through: Option<DateTime<Utc>>,
+    /// The payment (entity key) whose line decides.
+    pub payment: Option<String>,
+    /// The payment that would decide, had it not been lost, and how.
+    pub lost: Option<Lost>,
+}
+
+/// A line that does not count because its payment was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    pub payment: String,
+    pub how: Loss,
+    pub until: DateTime<Utc>,
+}
+
+/// `paid_through` as the provider's data alone says it (no policy): lines of payments that are
+/// paid and not fully refunded or lost.
+#[must_use]
+pub fn canonical(state: &State, item: &Item) -> Option<DateTime<Utc>> {
+    of(state, item, |loss| loss < Loss::FullRefund).paid_through
+}
+
+/// Coverage of an item; `counts` says whether a payment with that loss still counts.
+#[must_use]
+pub fn of(state: &State, item: &Item, counts: impl Fn(Loss) -> bool) -> Coverage {
+    let Some(snapshot) = state.snapshot.as_ref().map(|s| &s.value) else { return Coverage::default() };
+    if snapshot.paid_through.is_some() {
+        return of_snapshot(state, item, snapshot.paid_through, counts);
+    }
+    let mut coverage = latest(state, counts, item, |line| belongs(line, item));
+    if coverage.paid_through.is_none()
+        && coverage.lost.is_none()
+        && matches!(snapshot.status, Status::Active | Status::Trialing)
+    {
+        let whole = latest(state, |loss| loss < Loss::FullRefund, item, |_| true);
+        coverage.paid_through = match (whole.paid_through, item.period_end) {
+            (Some(whole), Some(period)) => Some(whole.min(period)),
+            _ => None,
+        };
+        coverage.payment = whole.payment;
+    }
+    if waives(snapshot) {
+        coverage.paid_through = coverage.paid_through.max(item.period_end);
+    }
+    coverage
+}
+
+/// Where the snapshot itself says how far it is paid (FastSpring): lost with its last order.
+fn of_snapshot(state: &State, item: &Item, paid_through: Option<DateTime<Utc>>, counts: impl Fn(Loss) -> bool) -> Coverage {
+    let last = state.payments.iter().filter(|(_, p)| p.payment.status == PaymentStatus::Paid).max_by(|a, b| a.1.key.cmp(&b.1.key));
+    let Some((payment, _)) = last else { return Coverage { paid_through, payment: None, lost: None } };
+    let how = loss(state, payment, item);
+    if counts(how) {
+        return Coverage { paid_through, payment: Some(payment.clone()), lost: None };
+    }
+    let lost = paid_through.map(|until| Lost { payment: payment.clone(), how, until });
+    Coverage { paid_through: None, payment: None, lost }
+}
+
+/// The end of the counting line with the latest start.
+fn latest(state: &State, counts: impl Fn(Loss) -> bool, item: &Item, mine: impl Fn(&PaymentLine) -> bool) -> Coverage {
+    let mut best: Option<(&PaymentLine, &String)> = None;
+    let mut lost: Option<(&PaymentLine, &String, Loss)> = None;
+    for (id, payment) in state.payments.iter().filter(|(_, p)| buys(p)) {
+        let how = loss(state, id, item);
+        for line in payment.payment.lines.iter().filter(|l| !l.metered && mine(l)) {
+            let later = |held: Option<&PaymentLine>| held.is_none_or(|h| (line.start, line.end) > (h.start, h.end));
+            if counts(how) {
+                if later(best.map(|b| b.0)) {
+                    best = Some((line, id));
+                }
+            } else if later(lost.as_ref().map(|l| l.0)) {
+                lost = Some((line, id, how));
+            }
+        }
+    }
+    Coverage {
+        paid_through: best.map(|(line, _)| line.end),
+        payment: best.map(|(_, id)| id.clone()),
+        lost: lost.map(|(line, id, how)| Lost { payment: id.clone(), how, until: line.end }),
+    }
+}
+
+fn buys(payment: &PaymentState) -> bool {
+    payment.payment.status == PaymentStatus::Paid || payment.waived
+}
+
+/// By item id; by price where the line names no item.
+fn belongs(line: &PaymentLine, item: &Item) -> bool {
+    match (&line.item_id, &line.price) {
+        (Some(id), _) => *id == item.item_id,
+        (None, Some(price)) => item.product.keys.get("price") == Some(price) || item.product.keys.get("product") == Some(price),
+        (None, None) => false,
+    }
+}
+
+/// What became of a payment, as far as it concerns an item.
+#[must_use]
+pub fn loss(state: &State, payment: &str, item: &Item) -> Loss {
+    let hits = |entity: &str| ancestors(state, entity).contains(payment);
+    if state.disputes.iter().any(|(k, d)| d.value.status == DisputeStatus::Lost && hits(k)) {
+        return Loss::DisputeLost;
+    }
+    let refunds: Vec<_> = state.refunds.iter().filter(|(k, _)| hits(k)).map(|(_, r)| r).collect();
+    let path = item.product.keys.get("path");
+    let succeeded = || refunds.iter().filter(|r| r.value.succeeded);
+    let concerns = |products: &[String]| products.is_empty() || path.is_none_or(|p| products.contains(p));
+    if succeeded().any(|r| r.value.full && concerns(&r.value.products)) {
+        return Loss::FullRefund;
+    }
+    let by_refunds: i64 = succeeded().filter_map(|r| r.value.amount).fold(0, i64::saturating_add);
+    let charges: Vec<_> = state.charges.iter().filter(|(k, _)| hits(k)).collect();
+    let by_charges: i64 = charges.iter().map(|(k, c)| given_back(state, k, c.value.amount_refunded, &c.key.at)).fold(0, i64::saturating_add);
+    let given = by_refunds.max(by_charges);
+    let paid = state.payments.get(payment).and_then(|p| p.payment.amount_paid).filter(|a| *a > 0);
+    let all = match paid {
+        Some(paid) => given >= paid,
+        None => charges.iter().any(|(_, c)| c.value.full && given >= c.value.amount) && given > 0,
+    };
+    match (all, given > 0) {
+        (true, _) => Loss::FullRefund,
+        (false, true) => Loss::PartialRefund,
+        (false, false) => Loss::None,
+    }
+}
+
+/// A charge's running total, less the refunds that failed after it was said.
+fn given_back(state: &State, charge: &str, total: i64, said_at: &DateTime<Utc>) -> i64 {
+    let failed: i64 = state
+        .refunds
+        .iter()
+        .filter(|(k, r)| !r.value.succeeded && r.key.at >= *said_at && ancestors(state, k).contains(charge))
+        .filter_map(|(_, r)| r.value.amount)
+        .fold(0, i64::saturating_add);
+    total.saturating_sub(failed).max(0)
+}
+
+/// Everything an entity belongs to, itself included.
+#[must_use]
+pub fn ancestors(state: &State, entity: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::from([entity.to_owned()]);
+    let mut todo = vec![entity.to_owned()];
+    while let Some(child) = todo.pop() {
+        for link in state.links.iter().filter(|l| l.child.key() == child) {
+            let parent: String = Entity::key(&link.parent);
+            if found.insert(parent.clone()) {
+                todo.push(parent);
+            }
+        }
+    }
+    found
+}

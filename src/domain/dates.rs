@@ -1,0 +1,48 @@
+//! Instants and the dates LicenseSpring is given.
+
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+
+/// The first UTC date at or after an instant. LicenseSpring ends a license at 00:00 UTC of its
+/// `validity_period`, so anything past midnight needs the next date.
+#[must_use]
+pub fn first_date_at_or_after(instant: DateTime<Utc>) -> NaiveDate {
+    let date = instant.date_naive();
+    if instant.time() == NaiveTime::MIN { date } else { date.checked_add_days(Days::new(1)).unwrap_or(date) }
+}
+
+/// `paid_through + grace`, as the date to send as `validity_period`.
+#[must_use]
+pub fn valid_until(paid_through: DateTime<Utc>, grace_days: u16) -> NaiveDate {
+    let with_grace = paid_through.checked_add_days(Days::new(u64::from(grace_days))).unwrap_or(paid_through);
+    first_date_at_or_after(with_grace)
+}
+
+/// 00:00 UTC of a date: the instant at which LicenseSpring ends it.
+#[must_use]
+pub fn midnight(date: NaiveDate) -> DateTime<Utc> {
+    date.and_time(NaiveTime::MIN).and_utc()
+}
+
+/// RFC 3339 in UTC with `Z`, without needless fractions.
+#[must_use]
+pub fn rfc3339(instant: DateTime<Utc>) -> String {
+    instant.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn midnight_stays_and_a_second_past_it_is_the_next_day() {
+        for (instant, days, date) in [
+            ("2026-06-18T00:00:00Z", 0, "2026-06-18"),
+            ("2026-06-18T00:00:01Z", 0, "2026-06-19"),
+            ("2026-06-18T15:20:00Z", 3, "2026-06-22"),
+            ("2026-12-31T23:59:59Z", 0, "2027-01-01"),
+        ] {
+            let instant: DateTime<Utc> = instant.parse().unwrap();
+            assert_eq!(valid_until(instant, days).to_string(), date, "{instant} + {days}");
+        }
+    }
+}

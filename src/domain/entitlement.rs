@@ -1,0 +1,226 @@
+//! The license a line deserves at an instant: `(state, rules, now) → entitlement`.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::coverage::{self, Coverage, Loss};
+use super::dates::{first_date_at_or_after, midnight, valid_until};
+use super::fact::{DisputeStatus, Item, Snapshot, Status};
+use super::rules::{CancelWhen, ExtendOn, Mapping, OnCancel, OnLoss, OnPause, Policy, Rules, SeatMode};
+use super::state::State;
+
+/// Where a line stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Nothing deserved yet.
+    None,
+    Trial,
+    /// now < paid_through.
+    Active,
+    /// paid_through ≤ now < valid_until.
+    Grace,
+    /// Policy: dispute, pause, unpaid.
+    Suspended,
+    Ended,
+}
+
+/// What the license's switch should show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Switch {
+    On,
+    Off,
+    /// As it is: the date does the work, or we do not know enough to touch it.
+    Leave,
+}
+
+/// The license a line deserves at an instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entitlement {
+    #[serde(rename = "state")]
+    pub standing: Standing,
+    pub product_code: String,
+    pub policy_code: Option<String>,
+    pub license_type: String,
+    pub seat_mode: SeatMode,
+    pub seats: Option<i64>,
+    pub is_trial: bool,
+    pub paid_through: Option<DateTime<Utc>>,
+    pub valid_until: Option<NaiveDate>,
+    /// Why, in a word: `paid`, `trial`, `canceled`, `refunded`, …
+    pub reason: String,
+    pub next_transition_at: Option<DateTime<Utc>>,
+    pub switch: Switch,
+    pub on_cancel: OnCancel,
+}
+
+/// The source a state belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceContext<'a> {
+    pub name: &'a str,
+    /// A live source: test-mode events entitle nothing.
+    pub live: bool,
+}
+
+/// What the dates and statuses come to, before product and seats are added.
+struct Verdict {
+    standing: Standing,
+    reason: &'static str,
+    switch: Switch,
+    paid_through: Option<DateTime<Utc>>,
+    valid_until: Option<NaiveDate>,
+    is_trial: bool,
+}
+
+impl Verdict {
+    fn nothing(reason: &'static str) -> Self {
+        Self { standing: Standing::None, reason, switch: Switch::Leave, paid_through: None, valid_until: None, is_trial: false }
+    }
+    fn off(standing: Standing, reason: &'static str) -> Self {
+        Self { standing, switch: Switch::Off, ..Self::nothing(reason) }
+    }
+}
+
+/// The entitlement of one item. `None`: its product is not in the catalog.
+#[must_use]
+pub fn of_item(state: &State, item: &Item, source: SourceContext<'_>, rules: &Rules, now: DateTime<Utc>) -> Option<Entitlement> {
+    let mapping = rules.map(source.name, &item.product)?;
+    let policy = rules.policy(source.name, &mapping.product_code);
+    let verdict = judge(state, item, source, policy, now);
+    let seats = seats(&mapping, item);
+    let next_transition_at = next_transition(state, &verdict, now);
+    Some(Entitlement {
+        standing: verdict.standing,
+        license_type: mapping.license_type.clone().unwrap_or_else(|| "subscription".to_owned()),
+        product_code: mapping.product_code,
+        policy_code: mapping.policy_code,
+        seat_mode: mapping.seats,
+        seats,
+        is_trial: verdict.is_trial,
+        paid_through: verdict.paid_through,
+        valid_until: verdict.valid_until,
+        reason: verdict.reason.to_owned(),
+        next_transition_at,
+        switch: verdict.switch,
+        on_cancel: policy.on_cancel,
+    })
+}
+
+/// A fixed number of the catalog outranks the provider's quantity; quantities below one seat
+/// are left to the license's policy.
+fn seats(mapping: &Mapping, item: &Item) -> Option<i64> {
+    mapping.fixed_seats.or(item.quantity).filter(|q| *q >= 1)
+}
+
+fn judge(state: &State, item: &Item, source: SourceContext<'_>, policy: Policy, now: DateTime<Utc>) -> Verdict {
+    let Some(snapshot) = state.snapshot.as_ref().map(|s| &s.value) else { return Verdict::nothing("no_snapshot") };
+    if source.live && !snapshot.livemode {
+        return Verdict::nothing("test_mode");
+    }
+    if let Some(verdict) = ended(snapshot, policy, now).or_else(|| suspended(state, snapshot, policy)) {
+        return dated(verdict, state, item, policy);
+    }
+    match snapshot.status {
+        Status::Incomplete => Verdict::nothing("incomplete"),
+        Status::Unknown => Verdict::nothing("unknown_status"),
+        _ => by_coverage(state, item, snapshot, policy, now),
+    }
+}
+
+/// The end: the provider's word, or a scheduled cancellation whose instant has come.
+fn ended(snapshot: &Snapshot, policy: Policy, now: DateTime<Utc>) -> Option<Verdict> {
+    let scheduled = snapshot.cancel_at.is_some_and(|at| at <= now || policy.cancel_when == CancelWhen::AtOnce);
+    if snapshot.status != Status::Canceled && !scheduled {
+        return None;
+    }
+    let mut verdict = Verdict::off(Standing::Ended, "canceled");
+    if policy.on_cancel == OnCancel::ExpireOnly {
+        verdict.switch = Switch::Leave;
+        verdict.valid_until = snapshot.ended_at.or(snapshot.cancel_at).map(first_date_at_or_after);
+    } else if policy.on_cancel == OnCancel::DeactivateDevices {
+        verdict.switch = Switch::Leave;
+    }
+    Some(verdict)
+}
+
+fn suspended(state: &State, snapshot: &Snapshot, policy: Policy) -> Option<Verdict> {
+    let open_dispute = state.disputes.values().any(|d| d.value.status == DisputeStatus::Open);
+    if open_dispute && policy.on_dispute == OnLoss::Disable {
+        return Some(Verdict::off(Standing::Suspended, "dispute"));
+    }
+    match snapshot.status {
+        Status::Unpaid if policy.on_unpaid == OnPause::Disable => Some(Verdict::off(Standing::Suspended, "unpaid")),
+        Status::Paused if policy.on_pause == OnPause::Disable => Some(Verdict::off(Standing::Suspended, "paused")),
+        _ => None,
+    }
+}
+
+/// An ended or suspended line still shows how far it was paid; its date is not compared.
+fn dated(mut verdict: Verdict, state: &State, item: &Item, policy: Policy) -> Verdict {
+    verdict.paid_through = coverage::of(state, item, |loss| counts(policy, loss)).paid_through;
+    verdict
+}
+
+fn counts(policy: Policy, loss: Loss) -> bool {
+    match loss {
+        Loss::None => true,
+        Loss::PartialRefund => policy.on_refund_partial != OnLoss::Disable,
+        Loss::FullRefund => policy.on_refund != OnLoss::Disable,
+        Loss::DisputeLost => policy.on_dispute != OnLoss::Disable,
+    }
+}
+
+fn by_coverage(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, now: DateTime<Utc>) -> Verdict {
+    let coverage = covered(state, item, snapshot, policy);
+    let trialing = snapshot.status == Status::Trialing;
+    let end = if trialing { coverage.paid_through.max(snapshot.trial_end) } else { coverage.paid_through };
+    let is_running = end.is_some_and(|e| e > now);
+    if !is_running
+        && let Some(lost) = coverage.lost.filter(|l| l.until > now)
+    {
+        let reason = if lost.how == Loss::DisputeLost { "dispute_lost" } else { "refunded" };
+        return Verdict { paid_through: end, ..Verdict::off(Standing::Ended, reason) };
+    }
+    let Some(paid_through) = end else {
+        return Verdict::nothing(if item.metered { "metered" } else { "not_paid_yet" });
+    };
+    let is_trial = snapshot.trial_end.is_some_and(|t| paid_through <= t);
+    let date = match (policy.on_cancel, snapshot.cancel_at) {
+        (OnCancel::ExpireOnly, Some(at)) => first_date_at_or_after(at),
+        _ => valid_until(paid_through, policy.grace_days),
+    };
+    let (standing, reason, switch) = if now < paid_through {
+        if trialing { (Standing::Trial, "trial", Switch::On) } else { (Standing::Active, "paid", Switch::On) }
+    } else if now < midnight(date) {
+        (Standing::Grace, if snapshot.status == Status::PastDue { "past_due" } else { "renewal_due" }, Switch::On)
+    } else {
+        (Standing::Ended, "lapsed", Switch::Leave) // LicenseSpring expires it by itself
+    };
+    Verdict { standing, reason, switch, paid_through: Some(paid_through), valid_until: Some(date), is_trial }
+}
+
+/// The coverage that the policy extends on.
+fn covered(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy) -> Coverage {
+    let mut coverage = coverage::of(state, item, |loss| counts(policy, loss));
+    let runs = matches!(snapshot.status, Status::Trialing | Status::Active | Status::PastDue);
+    if policy.extend_on == ExtendOn::Period && runs && coverage.lost.is_none() {
+        coverage.paid_through = snapshot.paid_through.or(item.period_end).or(coverage.paid_through);
+    }
+    coverage
+}
+
+/// The next instant at which the answer changes by itself.
+fn next_transition(state: &State, verdict: &Verdict, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    if matches!(verdict.standing, Standing::Ended) {
+        return None;
+    }
+    let snapshot = state.snapshot.as_ref().map(|s| &s.value);
+    let own = [
+        verdict.paid_through,
+        verdict.valid_until.map(midnight),
+        snapshot.and_then(|s| s.cancel_at),
+        snapshot.and_then(|s| s.trial_end),
+    ];
+    own.into_iter().flatten().filter(|at| *at > now).min()
+}

@@ -1,0 +1,286 @@
+//! The plan: which calls would make the licenses of a subscription equal its entitlements.
+//! Equal → no call.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::entitlement::{self, Entitlement, SourceContext, Standing, Switch};
+use super::fact::CustomerFacts;
+use super::hash;
+use super::license::{Action, LicenseRecord, Line, Observed};
+use super::rules::{OnCancel, Rules, SeatMode};
+use super::state::State;
+
+/// One license per unit stops here: more is a typing error, or an attack.
+pub const LICENSES_PER_ITEM_MAX: i64 = 1_000;
+
+/// A line and the license it deserves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desired {
+    pub line: Line,
+    pub item_id: String,
+    pub entitlement: Entitlement,
+}
+
+/// What a subscription deserves at an instant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deserved {
+    pub lines: Vec<Desired>,
+    /// Items whose product is not in the catalog.
+    pub unmapped: Vec<String>,
+    /// The next instant at which this changes by itself.
+    pub next_transition_at: Option<DateTime<Utc>>,
+}
+
+/// One call of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    pub order_id: String,
+    pub line: Line,
+    pub order_generation: u32,
+    pub action: Action,
+    pub reason: String,
+}
+
+/// The lines of a subscription with the entitlement of each.
+#[must_use]
+pub fn deserved(state: &State, source: SourceContext<'_>, rules: &Rules, now: DateTime<Utc>) -> Deserved {
+    let mut deserved = Deserved::default();
+    let mut ordinals: BTreeMap<String, u32> = BTreeMap::new();
+    let items = state.snapshot.as_ref().map(|s| s.value.items.as_slice()).unwrap_or_default();
+    for item in items {
+        let Some(entitlement) = entitlement::of_item(state, item, source, rules, now) else {
+            deserved.unmapped.push(item.item_id.clone());
+            continue;
+        };
+        let next = [deserved.next_transition_at, entitlement.next_transition_at];
+        deserved.next_transition_at = next.into_iter().flatten().min();
+        for entitlement in units(entitlement) {
+            let ordinal = ordinals.entry(entitlement.product_code.clone()).or_default();
+            *ordinal += 1;
+            let line = Line {
+                source: source.name.to_owned(),
+                subscription_id: state.subscription_id.clone(),
+                product_code: entitlement.product_code.clone(),
+                ordinal: *ordinal,
+            };
+            deserved.lines.push(Desired { line, item_id: item.item_id.clone(), entitlement });
+        }
+    }
+    deserved
+}
+
+/// `seats = "licenses"`: one license per unit, of one seat each.
+fn units(entitlement: Entitlement) -> Vec<Entitlement> {
+    if entitlement.seat_mode != SeatMode::Licenses {
+        return vec![entitlement];
+    }
+    let count = entitlement.seats.unwrap_or(1).clamp(1, LICENSES_PER_ITEM_MAX);
+    (0..count).map(|_| Entitlement { seats: None, ..entitlement.clone() }).collect()
+}
+
+/// The calls that are needed, in the order in which they are to be made.
+#[must_use]
+pub fn diff(deserved: &Deserved, held: &[LicenseRecord], state: &State) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for desired in &deserved.lines {
+        let mine: Vec<&LicenseRecord> = held.iter().filter(|h| h.line == desired.line).collect();
+        let current = mine.iter().copied().filter(|h| fits(h, &desired.entitlement)).max_by_key(|h| h.order_generation);
+        match current {
+            Some(record) => steps.extend(align(desired, record, state)),
+            None => steps.extend(create(desired, &mine, state)),
+        }
+        let replaced = mine.iter().filter(|h| current.is_none_or(|c| c.order_id != h.order_id));
+        // The new license first, so that nobody is without one in between.
+        steps.extend(replaced.filter_map(|h| switch_off(h, "replaced")));
+    }
+    let gone = held.iter().filter(|h| !deserved.lines.iter().any(|d| d.line == h.line));
+    // An unmapped product says nothing about the lines that were mapped before.
+    if deserved.unmapped.is_empty() && state.snapshot.as_ref().is_some_and(|s| s.value.items_complete) {
+        steps.extend(gone.filter_map(|h| switch_off(h, "product_removed")));
+    }
+    steps.retain(|step| !is_parked(step, held));
+    steps
+}
+
+/// An order whose license type is the wanted one; a type cannot change after creation.
+fn fits(record: &LicenseRecord, entitlement: &Entitlement) -> bool {
+    match record.observed.as_ref().and_then(|o| o.license_type.as_deref()) {
+        Some(license_type) => license_type == entitlement.license_type,
+        None => true,
+    }
+}
+
+fn step(record: &LicenseRecord, action: Action, reason: &str) -> Step {
+    Step {
+        order_id: record.order_id.clone(),
+        line: record.line.clone(),
+        order_generation: record.order_generation,
+        action,
+        reason: reason.to_owned(),
+    }
+}
+
+fn switch_off(record: &LicenseRecord, reason: &str) -> Option<Step> {
+    let observed = record.observed.as_ref().filter(|o| o.enabled && record.open.is_none())?;
+    Some(step(record, Action::Disable { license_id: observed.license_id }, reason))
+}
+
+/// An existing license brought to its entitlement: extend first, then enable; to stop, free
+/// the devices first, because a disabled license cannot free them any more.
+fn align(desired: &Desired, record: &LicenseRecord, state: &State) -> Vec<Step> {
+    let entitlement = &desired.entitlement;
+    if record.open.is_some() {
+        return Vec::new(); // in doubt: read before deciding
+    }
+    let Some(observed) = &record.observed else { return create(desired, &[record], state) };
+    let license_id = observed.license_id;
+    let mut actions = Vec::new();
+    let ended = matches!(entitlement.standing, Standing::Ended | Standing::Suspended) && entitlement.reason != "lapsed";
+    if ended && frees_devices(entitlement) && observed.enabled && !record.devices_released {
+        actions.push(Action::ResetDevices { license_id });
+    }
+    match entitlement.switch {
+        Switch::On => {
+            if let Some(changes) = changes(entitlement, observed) {
+                actions.push(Action::Update { license_id, changes });
+            }
+            if !observed.enabled && record.disabled_by_us {
+                actions.push(Action::Enable { license_id });
+            }
+        }
+        Switch::Off if observed.enabled => actions.push(Action::Disable { license_id }),
+        Switch::Leave if ended && entitlement.valid_until.is_some() && observed.enabled => {
+            if let Some(changes) = date_change(entitlement, observed) {
+                actions.push(Action::Update { license_id, changes: Value::Object(changes) });
+            }
+        }
+        Switch::Off | Switch::Leave => {}
+    }
+    actions.into_iter().map(|action| step(record, action, &entitlement.reason)).collect()
+}
+
+fn frees_devices(entitlement: &Entitlement) -> bool {
+    entitlement.standing == Standing::Ended
+        && matches!(entitlement.on_cancel, OnCancel::DeactivateDevices | OnCancel::DeactivateAndDisable)
+}
+
+/// Only differing fields, with the companion `is_trial` that a date demands.
+fn changes(entitlement: &Entitlement, observed: &Observed) -> Option<Value> {
+    let mut changes = date_change(entitlement, observed).unwrap_or_default();
+    if let Some((field, seats, held)) = seat_field(entitlement, observed)
+        && held != Some(seats)
+    {
+        changes.insert(field.to_owned(), json!(seats));
+    }
+    (!changes.is_empty()).then_some(Value::Object(changes))
+}
+
+fn date_change(entitlement: &Entitlement, observed: &Observed) -> Option<Map<String, Value>> {
+    let date = entitlement.valid_until?;
+    let mut changes = Map::new();
+    if observed.valid_until != Some(date) {
+        changes.insert("validity_period".to_owned(), json!(date));
+    }
+    if !changes.is_empty() || observed.is_trial != entitlement.is_trial {
+        changes.insert("is_trial".to_owned(), json!(entitlement.is_trial));
+    }
+    (!changes.is_empty()).then_some(changes)
+}
+
+fn seat_field(entitlement: &Entitlement, observed: &Observed) -> Option<(&'static str, i64, Option<i64>)> {
+    let seats = entitlement.seats?;
+    match entitlement.seat_mode {
+        SeatMode::MaxActivations => Some(("max_activations", seats, observed.max_activations)),
+        SeatMode::FloatingUsers => Some(("floating_users", seats, observed.floating_users)),
+        SeatMode::MaxLicenseUsers => Some(("max_license_users", seats, observed.max_license_users)),
+        SeatMode::Licenses => None,
+    }
+}
+
+/// A new order, when the line is worth one now. Its generation is one above any the line had.
+fn create(desired: &Desired, mine: &[&LicenseRecord], state: &State) -> Vec<Step> {
+    let entitlement = &desired.entitlement;
+    if entitlement.switch != Switch::On || mine.iter().any(|h| h.open.is_some()) {
+        return Vec::new();
+    }
+    // An order of ours that was never seen to exist is asked for again under the same id.
+    let absent = mine.iter().find(|h| h.observed.is_none());
+    let generation = match absent {
+        Some(record) => record.order_generation,
+        None => mine.iter().map(|h| h.order_generation).max().map_or(1, |g| g + 1),
+    };
+    let order_id = desired.line.order_id(generation);
+    let body = order_body(&order_id, desired, state);
+    vec![Step {
+        order_id,
+        line: desired.line.clone(),
+        order_generation: generation,
+        action: Action::CreateOrder { body },
+        reason: entitlement.reason.clone(),
+    }]
+}
+
+/// The body of `create_order`. `append` is always false: the deterministic id is the only
+/// idempotency handle there is.
+fn order_body(order_id: &str, desired: &Desired, state: &State) -> Value {
+    let entitlement = &desired.entitlement;
+    let mut license = Map::new();
+    let mut put = |name: &str, value: Value| {
+        if !value.is_null() {
+            license.insert(name.to_owned(), value);
+        }
+    };
+    put("policy_code", json!(entitlement.policy_code));
+    put("license_type", json!(entitlement.license_type));
+    put("validity_period", json!(entitlement.valid_until));
+    put("is_trial", json!(entitlement.is_trial));
+    match (entitlement.seat_mode, entitlement.seats) {
+        (SeatMode::MaxActivations, Some(seats)) => put("max_activations", json!(seats)),
+        (SeatMode::FloatingUsers, Some(seats)) => {
+            put("is_floating_cloud", json!(true));
+            put("floating_users", json!(seats));
+        }
+        (SeatMode::MaxLicenseUsers, Some(seats)) => put("max_license_users", json!(seats)),
+        (SeatMode::Licenses, _) | (_, None) => {}
+    }
+    put("subscription_id", json!(desired.line.subscription_id));
+    put("note", json!(format!("{}/{}", desired.line.source, desired.line.subscription_id)));
+    let live = state.snapshot.as_ref().is_none_or(|s| s.value.livemode);
+    let metadata = json!({"source": desired.line.source, "subscription": desired.line.subscription_id});
+    let mut body = json!({
+        "id": order_id,
+        "append": false,
+        "is_test": !live,
+        "metadata": metadata.to_string(),
+        "items": [{"product_code": entitlement.product_code, "licenses": [license]}],
+    });
+    if let (Some(customer), Some(fields)) = (customer(desired, state), body.as_object_mut()) {
+        fields.insert("customer".to_owned(), customer);
+    }
+    body
+}
+
+/// Matched by `reference` (ours), never by e-mail alone.
+fn customer(desired: &Desired, state: &State) -> Option<Value> {
+    let id = state.customer_id()?;
+    let CustomerFacts { email, first_name, last_name, company, .. } = state.customer();
+    let mut customer = Map::new();
+    customer.insert("reference".to_owned(), json!(format!("{}:{id}", desired.line.source)));
+    for (name, value) in
+        [("email", email), ("first_name", first_name), ("last_name", last_name), ("company_name", company)]
+    {
+        if let Some(value) = value.filter(|v| !v.is_empty()) {
+            customer.insert(name.to_owned(), json!(value));
+        }
+    }
+    Some(Value::Object(customer))
+}
+
+fn is_parked(step: &Step, held: &[LicenseRecord]) -> bool {
+    let parked = held.iter().find(|h| h.order_id == step.order_id).and_then(|h| h.parked.as_ref());
+    parked.is_some_and(|p| p.action_hash == hash::of(&step.action))
+}

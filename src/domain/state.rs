@@ -1,0 +1,369 @@
+//! The fold: a subscription's state as a function of the *set* of its facts.
+//!
+//! [`fold`] sorts the set by [`FactKey`], which is made of the provider's own data only, so
+//! order of arrival, copies and delays cannot matter. [`State::advance`] takes a later instant
+//! onto a state that is already folded; anything else is folded anew from the bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::coverage;
+use super::dates::rfc3339;
+use super::fact::{
+    CustomerFacts, Dispute, Entity, EntityKind, Fact, FactBody, FactKey, Item, Link, Payment, PaymentStatus, Refund,
+    Snapshot, Status,
+};
+use super::hash;
+use super::instant::{Sighting, decide};
+
+/// A fact with the position of the event that said it, in the source's journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    pub position: i64,
+    pub fact: Fact,
+}
+
+/// A value with the clock it was last said at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said<T> {
+    pub value: T,
+    pub key: FactKey,
+}
+
+/// A payment, and whether its voiding was a gift (voided while collection was paused).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentState {
+    pub payment: Payment,
+    pub key: FactKey,
+    pub waived: bool,
+}
+
+/// What a charge says of the money it gave back, in minor units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChargeState {
+    pub amount: i64,
+    pub amount_refunded: i64,
+    pub full: bool,
+}
+
+/// Which event a field's value comes from: the first of the current run of equal values in
+/// fold order, and the last that said the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    pub value: Value,
+    pub event: i64,
+    pub confirmed_by: i64,
+}
+
+/// Everything the facts say of one subscription.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    pub subscription_id: String,
+    pub snapshot: Option<Said<Snapshot>>,
+    /// The last instant could not be decided from the provider's data.
+    pub uncertain: bool,
+    /// By entity key (`inv:…`, `ord:…`); so are the others.
+    pub payments: BTreeMap<String, PaymentState>,
+    pub refunds: BTreeMap<String, Said<Refund>>,
+    pub charges: BTreeMap<String, Said<ChargeState>>,
+    pub disputes: BTreeMap<String, Said<Dispute>>,
+    pub customers: BTreeMap<String, Said<CustomerFacts>>,
+    /// Edges between the entities above.
+    pub links: BTreeSet<Link>,
+    pub last: Option<FactKey>,
+    pub provenance: BTreeMap<String, Provenance>,
+}
+
+/// Folds the set of facts of one subscription.
+#[must_use]
+pub fn fold(subscription_id: &str, facts: Vec<Recorded>, links: impl IntoIterator<Item = Link>) -> State {
+    let mut state = State { subscription_id: subscription_id.to_owned(), ..State::default() };
+    state.links.extend(links);
+    state.apply(distinct(facts));
+    state
+}
+
+/// The set: one fact per entity and identity, the smallest key standing, in key order.
+fn distinct(facts: Vec<Recorded>) -> Vec<Recorded> {
+    let mut set: BTreeMap<(Entity, String), Recorded> = BTreeMap::new();
+    for recorded in facts {
+        let identity = (recorded.fact.entity.clone(), recorded.fact.identity.clone());
+        match set.get(&identity) {
+            Some(held) if (&held.fact.key, held.position) <= (&recorded.fact.key, recorded.position) => {}
+            _ => {
+                set.insert(identity, recorded);
+            }
+        }
+    }
+    let mut facts: Vec<Recorded> = set.into_values().collect();
+    facts.sort_by(|a, b| (&a.fact.key, &a.fact.entity).cmp(&(&b.fact.key, &b.fact.entity)));
+    facts
+}
+
+impl State {
+    /// Whether `facts` may be folded on: all later than everything folded so far.
+    #[must_use]
+    pub fn can_advance(&self, facts: &[Recorded]) -> bool {
+        let Some(last) = &self.last else { return false };
+        facts.iter().all(|r| r.fact.key.at > last.at)
+    }
+
+    /// Folds later facts on. The caller has checked [`State::can_advance`].
+    pub fn advance(&mut self, facts: Vec<Recorded>, links: impl IntoIterator<Item = Link>) {
+        self.links.extend(links);
+        self.apply(distinct(facts));
+    }
+
+    fn apply(&mut self, facts: Vec<Recorded>) {
+        for instant in facts.chunk_by(|a, b| a.fact.key.at == b.fact.key.at) {
+            self.apply_snapshots(instant);
+            for recorded in instant {
+                self.apply_other(&recorded.fact);
+            }
+            self.last = instant.last().map(|r| r.fact.key.clone()).max(self.last.take());
+            self.note_provenance(instant);
+        }
+    }
+
+    fn apply_snapshots(&mut self, instant: &[Recorded]) {
+        let mine = Entity::subscription(self.subscription_id.as_str());
+        let sightings: Vec<Sighting<'_>> = instant
+            .iter()
+            .filter(|r| r.fact.entity == mine)
+            .filter_map(|r| match &r.fact.body {
+                FactBody::Subscription { after, before } => {
+                    Some(Sighting { key: &r.fact.key, before: before.as_deref(), after })
+                }
+                _ => None,
+            })
+            .collect();
+        if sightings.is_empty() {
+            return;
+        }
+        let prior = self.snapshot.as_ref().map(|s| &s.value);
+        let decision = decide(prior, &sightings);
+        let winner = sightings[decision.winner];
+        if prior.is_some_and(|p| p.terminal && !winner.after.terminal) {
+            return; // the provider's own word is final
+        }
+        let value = with_missing_items(winner.after, prior);
+        self.snapshot = Some(Said { value, key: winner.key.clone() });
+        self.uncertain = decision.uncertain;
+    }
+
+    fn apply_other(&mut self, fact: &Fact) {
+        let entity = fact.entity.key();
+        match &fact.body {
+            FactBody::Payment(payment) => self.apply_payment(entity, payment, &fact.key),
+            FactBody::Refund(refund) => say(&mut self.refunds, entity, refund.clone(), &fact.key),
+            FactBody::ChargeRefunds { amount, amount_refunded, full } => {
+                let value = ChargeState { amount: *amount, amount_refunded: *amount_refunded, full: *full };
+                say(&mut self.charges, entity, value, &fact.key);
+            }
+            FactBody::Dispute(dispute) => say(&mut self.disputes, entity, dispute.clone(), &fact.key),
+            FactBody::Customer(customer) => self.apply_customer(entity, customer, &fact.key),
+            FactBody::Subscription { .. } | FactBody::Notice => {}
+        }
+    }
+
+    /// Inside one instant the further status stands: a snapshot may be newer than its event's name.
+    fn apply_payment(&mut self, entity: String, payment: &Payment, key: &FactKey) {
+        let collection_waived = self.snapshot.as_ref().is_some_and(|s| waives(&s.value));
+        let lost = matches!(payment.status, PaymentStatus::Voided | PaymentStatus::Uncollectible);
+        let held = self.payments.get(&entity);
+        if held.is_some_and(|h| (h.key.at, progress(h.payment.status)) > (key.at, progress(payment.status))) {
+            return;
+        }
+        let mut payment = payment.clone();
+        if payment.lines.is_empty()
+            && let Some(held) = held
+        {
+            payment.lines.clone_from(&held.payment.lines);
+        }
+        let waived = lost && (collection_waived || held.is_some_and(|h| h.waived));
+        self.payments.insert(entity, PaymentState { payment, key: key.clone(), waived });
+    }
+
+    /// What a later fact does not mention stays as it was.
+    fn apply_customer(&mut self, entity: String, customer: &CustomerFacts, key: &FactKey) {
+        let held = self.customers.get(&entity).map(|s| s.value.clone()).unwrap_or_default();
+        let value = CustomerFacts {
+            email: customer.email.clone().or(held.email),
+            first_name: customer.first_name.clone().or(held.first_name),
+            last_name: customer.last_name.clone().or(held.last_name),
+            company: customer.company.clone().or(held.company),
+            deleted: customer.deleted || held.deleted,
+        };
+        say(&mut self.customers, entity, value, key);
+    }
+
+    fn note_provenance(&mut self, instant: &[Recorded]) {
+        let fields = self.fields();
+        self.provenance.retain(|name, _| fields.contains_key(name));
+        for (name, value) in fields {
+            let Some(position) = self.cause(&name, instant) else { continue };
+            match self.provenance.get_mut(&name) {
+                Some(held) if held.value == value => held.confirmed_by = position,
+                _ => {
+                    self.provenance.insert(name, Provenance { value, event: position, confirmed_by: position });
+                }
+            }
+        }
+    }
+
+    /// The event of this instant that a field's value is owed to: for coverage a payment,
+    /// refund or dispute first; for the rest the snapshot that stands.
+    fn cause(&self, field: &str, instant: &[Recorded]) -> Option<i64> {
+        let snapshot = self.snapshot.as_ref().and_then(|s| {
+            instant.iter().find(|r| r.fact.key == s.key && r.fact.entity.kind == EntityKind::Subscription)
+        });
+        if !field.ends_with("paid_through") {
+            return snapshot.map(|r| r.position);
+        }
+        let money = instant.iter().rev().find(|r| {
+            !matches!(r.fact.body, FactBody::Subscription { .. } | FactBody::Customer(_) | FactBody::Notice)
+        });
+        money.or(snapshot).map(|r| r.position)
+    }
+
+    /// The named fields that provenance and `diff` speak of.
+    #[must_use]
+    pub fn fields(&self) -> BTreeMap<String, Value> {
+        let mut fields = BTreeMap::new();
+        let Some(Said { value: snapshot, .. }) = &self.snapshot else { return fields };
+        fields.insert("status".to_owned(), json!(snapshot.status));
+        fields.insert("customer_id".to_owned(), json!(snapshot.customer_id));
+        fields.insert("trial_end".to_owned(), json!(snapshot.trial_end.map(rfc3339)));
+        fields.insert("cancel_at".to_owned(), json!(snapshot.cancel_at.map(rfc3339)));
+        fields.insert("ended_at".to_owned(), json!(snapshot.ended_at.map(rfc3339)));
+        for item in &snapshot.items {
+            let name = |field: &str| format!("items.{}.{field}", item.item_id);
+            fields.insert(name("product"), json!(item.product.keys));
+            fields.insert(name("quantity"), json!(item.quantity));
+            fields.insert(name("paid_through"), json!(coverage::canonical(self, item).map(rfc3339)));
+        }
+        fields
+    }
+
+    /// The customer this subscription belongs to, as the snapshot names it.
+    #[must_use]
+    pub fn customer_id(&self) -> Option<&str> {
+        self.snapshot.as_ref().and_then(|s| s.value.customer_id.as_deref())
+    }
+
+    /// What is known of the buyer.
+    #[must_use]
+    pub fn customer(&self) -> CustomerFacts {
+        self.customer_id()
+            .and_then(|id| self.customers.get(&Entity::customer(id).key()))
+            .map(|s| s.value.clone())
+            .unwrap_or_default()
+    }
+
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.snapshot.as_ref().map_or(Status::Unknown, |s| s.value.status)
+    }
+
+    /// Canonical values only: equal for equal state whatever the order, copies or instance.
+    #[must_use]
+    pub fn canonical(&self) -> Value {
+        let snapshot = self.snapshot.as_ref().map(|s| &s.value);
+        let items: Vec<Value> = snapshot.map(|s| s.items.iter().map(|i| self.canonical_item(i)).collect()).unwrap_or_default();
+        json!({
+            "subscription_id": self.subscription_id,
+            "customer_id": snapshot.and_then(|s| s.customer_id.clone()),
+            "status": snapshot.map(|s| s.status),
+            "provider_status": snapshot.map(|s| s.provider_status.clone()),
+            "livemode": snapshot.map(|s| s.livemode),
+            "trial_end": snapshot.and_then(|s| s.trial_end).map(rfc3339),
+            "cancel_at": snapshot.and_then(|s| s.cancel_at).map(rfc3339),
+            "ended_at": snapshot.and_then(|s| s.ended_at).map(rfc3339),
+            "pause": snapshot.and_then(|s| s.pause_collection.clone()),
+            "items": items,
+            "refunds": self.refunds.iter().map(|(k, r)| (k.clone(), json!(r.value))).collect::<BTreeMap<_, _>>(),
+            "charges": self.charges.iter().map(|(k, c)| (k.clone(), json!(c.value))).collect::<BTreeMap<_, _>>(),
+            "disputes": self.disputes.iter().map(|(k, d)| (k.clone(), json!(d.value.status))).collect::<BTreeMap<_, _>>(),
+        })
+    }
+
+    fn canonical_item(&self, item: &Item) -> Value {
+        json!({
+            "item_id": item.item_id,
+            "product": item.product.keys,
+            "quantity": item.quantity,
+            "period_start": item.period_start.map(rfc3339),
+            "period_end": item.period_end.map(rfc3339),
+            "paid_through": coverage::canonical(self, item).map(rfc3339),
+        })
+    }
+
+    #[must_use]
+    pub fn state_hash(&self) -> String {
+        hash::of(&self.canonical())
+    }
+
+    /// `state_hash` and the clocks and ids it rests on: a rebuild must equal the live state.
+    #[must_use]
+    pub fn fold_hash(&self) -> String {
+        let payments: BTreeMap<_, _> = self.payments.iter().map(|(k, p)| (k, (&p.key, p.waived))).collect();
+        hash::of(&json!([
+            self.canonical(),
+            self.snapshot.as_ref().map(|s| &s.key),
+            payments,
+            self.refunds,
+            self.charges,
+            self.disputes,
+            self.customers,
+            self.uncertain,
+            self.last,
+        ]))
+    }
+
+    /// The latest instant any fact speaks of.
+    #[must_use]
+    pub fn last_at(&self) -> Option<DateTime<Utc>> {
+        self.last.as_ref().map(|k| k.at)
+    }
+}
+
+/// Later (or equal) clocks replace; the key is total, so this does not depend on order.
+fn say<T>(map: &mut BTreeMap<String, Said<T>>, entity: String, value: T, key: &FactKey) {
+    if map.get(&entity).is_none_or(|held| held.key <= *key) {
+        map.insert(entity, Said { value, key: key.clone() });
+    }
+}
+
+/// How far a payment has come; decides inside one instant.
+fn progress(status: PaymentStatus) -> u8 {
+    match status {
+        PaymentStatus::Open => 0,
+        PaymentStatus::Failed => 1,
+        PaymentStatus::Uncollectible => 2,
+        PaymentStatus::Voided => 3,
+        PaymentStatus::Paid => 4,
+    }
+}
+
+/// Collection is paused in a way that lets the period count although nobody pays.
+#[must_use]
+pub fn waives(snapshot: &Snapshot) -> bool {
+    snapshot.pause_collection.as_ref().is_some_and(|p| matches!(p.behavior.as_str(), "void" | "mark_uncollectible"))
+}
+
+/// A list that was cut off proves nothing about the items it does not show.
+fn with_missing_items(after: &Snapshot, prior: Option<&Snapshot>) -> Snapshot {
+    let mut snapshot = after.clone();
+    if let (false, Some(prior)) = (after.items_complete, prior) {
+        for item in &prior.items {
+            if !snapshot.items.iter().any(|i| i.item_id == item.item_id) {
+                snapshot.items.push(item.clone());
+            }
+        }
+    }
+    snapshot.items.sort_by(|a, b| a.item_id.cmp(&b.item_id));
+    snapshot
+}

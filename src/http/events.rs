@@ -1,0 +1,248 @@
+//! `/v1/events`: the log as it can be asked.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio_postgres::Row;
+
+use super::auth::Auditor;
+use super::{Problem, Shared, journals, view};
+use crate::domain::dates::rfc3339;
+use crate::ledger::journal::{self, Journal, JournalKind};
+use crate::ledger::read::{self, StoredEvent};
+use crate::postgres::{query, query_opt};
+use crate::projector::meaning;
+use crate::sql;
+
+/// Content types a body is given back under; anything else is a download of bytes.
+const CONTENT_TYPES: [&str; 4] = ["application/json", "text/xml", "application/xml", "text/plain"];
+
+#[derive(Deserialize)]
+pub(super) struct Filter {
+    source: Option<String>,
+    #[serde(rename = "type")]
+    event_type: Option<String>,
+    customer: Option<String>,
+    subscription: Option<String>,
+    status: Option<String>,
+    received_after: Option<String>,
+    received_before: Option<String>,
+    occurred_after: Option<String>,
+    occurred_before: Option<String>,
+    order: Option<String>,
+    cursor: Option<String>,
+    limit: Option<String>,
+}
+
+/// Where the next page begins: a position for every journal, so that appends between two pages
+/// neither repeat nor hide anything.
+type Cursor = BTreeMap<String, i64>;
+
+fn decode(cursor: Option<&str>) -> Result<Cursor, Problem> {
+    let Some(text) = view::present(cursor) else { return Ok(Cursor::new()) };
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+    bytes.and_then(|b| serde_json::from_slice(&b).ok()).ok_or_else(|| Problem::field("cursor", "is not one of ours"))
+}
+
+fn encode(cursor: &Cursor) -> String {
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(cursor).unwrap_or_default())
+}
+
+/// One row of a list, with what it is merged by.
+struct Listed {
+    journal: String,
+    position: i64,
+    recorded_at: DateTime<Utc>,
+    shown: Value,
+}
+
+/// A page of events of one source, or of all journals, newest first unless `order=asc`.
+pub(super) async fn list(app: Shared, _: Auditor, filter: web::Query<Filter>) -> Result<HttpResponse, Problem> {
+    let limit = view::limit(filter.limit.as_deref())?;
+    let ascending = match view::present(filter.order.as_deref()) {
+        None | Some("desc") => false,
+        Some("asc") => true,
+        Some(_) => return Err(Problem::field("order", "must be asc or desc")),
+    };
+    let mut cursor = decode(filter.cursor.as_deref())?;
+    let client = app.projector.pool.get().await?;
+    let mut journals: Vec<Journal> = journal::all(&client).await?.into_values().collect();
+    if let Some(name) = view::present(filter.source.as_deref()) {
+        journals.retain(|j| j.name == name);
+        if journals.is_empty() {
+            return Err(Problem::field("source", "there is no such source"));
+        }
+    }
+    let mut listed = Vec::new();
+    for journal in &journals {
+        listed.extend(page(&client, journal, &filter, ascending, &mut cursor, limit).await?);
+    }
+    let key = |l: &Listed| (l.recorded_at, l.journal.clone(), l.position);
+    listed.sort_by(|a, b| if ascending { key(a).cmp(&key(b)) } else { key(b).cmp(&key(a)) });
+    let more = listed.len() > usize::try_from(limit).unwrap_or(usize::MAX);
+    listed.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    for event in &listed {
+        cursor.insert(event.journal.clone(), event.position);
+    }
+    let events: Vec<Value> = listed.into_iter().map(|l| l.shown).collect();
+    Ok(HttpResponse::Ok().json(json!({"events": events, "next_cursor": more.then(|| encode(&cursor))})))
+}
+
+/// One more than a page of a journal, from where the cursor left it.
+async fn page(
+    client: &deadpool_postgres::Client,
+    journal: &Journal,
+    filter: &Filter,
+    ascending: bool,
+    cursor: &mut Cursor,
+    limit: i64,
+) -> Result<Vec<Listed>, Problem> {
+    let place = view::live(client, journal.id).await?;
+    let start = match cursor.get(&journal.name) {
+        Some(position) => *position,
+        None if ascending => 0,
+        // The first page fixes where "newest" was.
+        None => journal::tail(client, journal.id).await? + 1,
+    };
+    cursor.insert(journal.name.clone(), start);
+    let statement = if ascending { sql!("projections/events/list_asc.sql") } else { sql!("projections/events/list_desc.sql") };
+    let text = |t: &Option<String>| view::present(t.as_deref()).map(ToOwned::to_owned);
+    let rows = query(
+        client,
+        statement,
+        &[
+            &place.generation,
+            &journal.id,
+            &start,
+            &(limit + 1),
+            &text(&filter.event_type),
+            &text(&filter.customer),
+            &text(&filter.subscription),
+            &text(&filter.status),
+            &view::instant("received_after", filter.received_after.as_deref())?,
+            &view::instant("received_before", filter.received_before.as_deref())?,
+            &view::instant("occurred_after", filter.occurred_after.as_deref())?,
+            &view::instant("occurred_before", filter.occurred_before.as_deref())?,
+        ],
+    )
+    .await?;
+    Ok(rows.iter().map(|row| listed(journal, row)).collect())
+}
+
+fn listed(journal: &Journal, row: &Row) -> Listed {
+    let position: i64 = row.get("position");
+    let instant = |name: &str| row.get::<_, Option<DateTime<Utc>>>(name).map(rfc3339);
+    let status: String = row.get("status");
+    let own = journal.kind != JournalKind::Source;
+    let shown = json!({
+        "event": format!("{}/{position}", journal.name),
+        "journal": journal.name,
+        "position": position,
+        "source": (!own).then_some(&journal.name),
+        "external_id": row.get::<_, String>("external_id"),
+        "type": row.get::<_, String>("type"),
+        "occurred_at": instant("occurred_at"),
+        "received_at": instant("received_at"),
+        "mode": mode(row.get("livemode")),
+        "customer_id": row.get::<_, Option<String>>("customer_id"),
+        "subscription_id": row.get::<_, Option<String>>("subscription_id"),
+        "status": if own && status == "pending" { "recorded".to_owned() } else { status },
+        "error": row.get::<_, Option<String>>("error"),
+    });
+    Listed { journal: journal.name.clone(), position, recorded_at: row.get("recorded_at"), shown }
+}
+
+fn mode(livemode: Option<bool>) -> Option<&'static str> {
+    livemode.map(|live| if live { "live" } else { "test" })
+}
+
+/// The event at a path, with its journal.
+async fn find(client: &deadpool_postgres::Client, path: &(String, i64)) -> Result<(Journal, StoredEvent), Problem> {
+    let journal = journals::by_name(client, &path.0).await?;
+    let event = read::at(client, journal.id, &[path.1]).await?.into_iter().next();
+    Ok((journal, event.ok_or_else(|| Problem::not_found("the journal has no such position"))?))
+}
+
+/// One event: envelope, headers, facts, entities, duplicates seen.
+pub(super) async fn one(app: Shared, _: Auditor, path: web::Path<(String, i64)>) -> Result<HttpResponse, Problem> {
+    let client = app.projector.pool.get().await?;
+    let (journal, event) = find(&client, &path).await?;
+    let place = view::live(&client, journal.id).await?;
+    let row = query_opt(&client, sql!("projections/events/one.sql"), &[&place.generation, &journal.id, &event.position]).await?;
+    let copies = query_opt(&client, sql!("schema/statements/duplicates_of.sql"), &[&journal.id, &event.position]).await?;
+    let own = journal.kind != JournalKind::Source;
+    let pending = if own { "recorded" } else { "pending" };
+    let text = |name: &str| row.as_ref().and_then(|r| r.get::<_, Option<String>>(name));
+    let count = |name: &str| copies.as_ref().map_or(0, |r| r.get::<_, i64>(name));
+    let (facts, entities) = meaning_of(&app, &journal, &event);
+    Ok(HttpResponse::Ok().json(json!({
+        "event": format!("{}/{}", journal.name, event.position),
+        "journal": journal.name,
+        "position": event.position,
+        "source": (!own).then_some(&journal.name),
+        "external_id": event.external_id,
+        "dedupe_key": event.dedupe_key,
+        "type": event.event_type,
+        "occurred_at": event.occurred_at.map(rfc3339),
+        "received_at": rfc3339(event.received_at),
+        "recorded_at": rfc3339(event.recorded_at),
+        "mode": mode(event.livemode),
+        "customer_id": text("customer_id"),
+        "subscription_id": text("subscription_id"),
+        "status": text("status").unwrap_or_else(|| pending.to_owned()),
+        "error": text("error"),
+        "delivery": {"carrier": event.carrier, "part": event.part},
+        "headers": event.headers.into_iter().collect::<BTreeMap<_, _>>(),
+        "facts": facts,
+        "entities": entities,
+        "duplicates": count("copies"),
+        "variants": count("variants"),
+    })))
+}
+
+fn meaning_of(app: &Shared, journal: &Journal, event: &StoredEvent) -> (Value, Value) {
+    match app.projector.registry.source_of(journal.id) {
+        Some(source) => {
+            let meaning = meaning::of(source.provider, event);
+            let entities: std::collections::BTreeSet<String> = meaning.translation.facts.iter().map(|f| f.entity.key()).collect();
+            (json!(meaning.translation.facts), json!(entities))
+        }
+        None => (event.bytes.as_deref().and_then(|b| serde_json::from_slice(b).ok()).unwrap_or(Value::Null), json!([])),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Part {
+    part: Option<String>,
+}
+
+/// The exact bytes of the delivery, or with `?part=event` of the event, as an attachment.
+pub(super) async fn body(app: Shared, _: Auditor, path: web::Path<(String, i64)>, part: web::Query<Part>) -> Result<HttpResponse, Problem> {
+    let client = app.projector.pool.get().await?;
+    let (journal, event) = find(&client, &path).await?;
+    let content_type = content_type(&event);
+    let bytes = match view::present(part.part.as_deref()) {
+        None | Some("delivery") => read::body(&client, journal.id, event.carrier).await?,
+        Some("event") => event.bytes,
+        Some(_) => return Err(Problem::field("part", "must be delivery or event")),
+    };
+    let bytes = bytes.ok_or_else(|| Problem::new(actix_web::http::StatusCode::GONE, "Gone", "the bytes were erased"))?;
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, content_type))
+        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}-{}\"", journal.name, event.position)))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::CONTENT_SECURITY_POLICY, "sandbox"))
+        .body(bytes))
+}
+
+fn content_type(event: &StoredEvent) -> &'static str {
+    let sent = event.headers.iter().find(|(n, _)| n == "content-type").map(|(_, v)| v.as_str()).unwrap_or_default();
+    let plain = sent.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    CONTENT_TYPES.into_iter().find(|t| *t == plain).unwrap_or("application/octet-stream")
+}

@@ -1,0 +1,162 @@
+//! `/v1/subscriptions`: a subscription now, as of an instant, or as it was known then.
+
+use std::collections::{BTreeMap, HashMap};
+
+use actix_web::{HttpResponse, web};
+use chrono::{DateTime, Utc};
+use deadpool_postgres::Client;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::auth::Auditor;
+use super::{Problem, Shared, view};
+use crate::domain::state::{State, fold};
+use crate::ledger::rules;
+use crate::postgres::{query, query_opt};
+use crate::projector::{database_now, gather};
+use crate::registry::Source;
+use crate::sql;
+
+#[derive(Deserialize)]
+pub(super) struct Filter {
+    status: Option<String>,
+    source: Option<String>,
+    cursor: Option<String>,
+    limit: Option<String>,
+}
+
+/// A page of subscriptions, by source and id.
+pub(super) async fn list(app: Shared, _: Auditor, filter: web::Query<Filter>) -> Result<HttpResponse, Problem> {
+    let limit = view::limit(filter.limit.as_deref())?;
+    let room = usize::try_from(limit).unwrap_or(usize::MAX);
+    let (from_source, after) = match view::present(filter.cursor.as_deref()) {
+        Some(cursor) => cursor.split_once('/').ok_or_else(|| Problem::field("cursor", "is not one of ours"))?,
+        None => ("", ""),
+    };
+    if let Some(name) = view::present(filter.source.as_deref()) {
+        view::source(&app, name)?;
+    }
+    let client = app.projector.pool.get().await?;
+    let wanted = view::present(filter.source.as_deref());
+    let sources = app.projector.registry.sources.values();
+    let mut found: Vec<Value> = Vec::new();
+    for source in sources.filter(|s| wanted.is_none_or(|w| s.name == w) && s.name.as_str() >= from_source) {
+        let after = if source.name == from_source { after } else { "" };
+        found.extend(page(&client, source, after, limit + 1, view::present(filter.status.as_deref())).await?);
+        if found.len() > room {
+            break;
+        }
+    }
+    let more = found.len() > room;
+    found.truncate(room);
+    let text = |v: &Value, key: &str| v[key].as_str().unwrap_or_default().to_owned();
+    let next = found.last().filter(|_| more).map(|v| format!("{}/{}", text(v, "source"), text(v, "subscription_id")));
+    Ok(HttpResponse::Ok().json(json!({"subscriptions": found, "next_cursor": next})))
+}
+
+async fn page(client: &Client, source: &Source, after: &str, limit: i64, status: Option<&str>) -> Result<Vec<Value>, Problem> {
+    let place = view::live(client, source.journal).await?;
+    let rows = query(
+        client,
+        sql!("projections/subscriptions/list.sql"),
+        &[&place.generation, &place.journal, &after, &limit, &status],
+    )
+    .await?;
+    Ok(rows
+        .iter()
+        .map(|row| {
+            json!({
+                "source": source.name,
+                "subscription_id": row.get::<_, String>("subscription_id"),
+                "customer_id": row.get::<_, Option<String>>("customer_id"),
+                "status": row.get::<_, String>("status"),
+                "uncertain": row.get::<_, bool>("uncertain"),
+                "unmapped": row.get::<_, bool>("unmapped"),
+                "state_hash": row.get::<_, String>("state_hash"),
+                "fold_hash": row.get::<_, String>("fold_hash"),
+            })
+        })
+        .collect())
+}
+
+#[derive(Deserialize)]
+pub(super) struct When {
+    as_of: Option<String>,
+    at: Option<String>,
+    known_at: Option<String>,
+    rules: Option<String>,
+}
+
+/// One subscription. `as_of` filters facts by the provider's clock, `known_at` events by ours,
+/// `at` (default `as_of`, else now) is the instant that dates are judged at.
+pub(super) async fn one(app: Shared, _: Auditor, path: web::Path<(String, String)>, when: web::Query<When>) -> Result<HttpResponse, Problem> {
+    let (source, id) = path.into_inner();
+    let source = app.projector.registry.sources.get(&source).ok_or_else(|| Problem::not_found("there is no such source"))?;
+    let client = app.projector.pool.get().await?;
+    let as_of = view::instant("as_of", when.as_of.as_deref())?;
+    let at = match view::instant("at", when.at.as_deref())?.or(as_of) {
+        Some(at) => at,
+        None => database_now(&client).await?,
+    };
+    let known = known(&client, source, app.projector.registry.system, when.known_at.as_deref()).await?;
+    let state = state(&client, source, &id, as_of, known.position).await?;
+    let state = state.ok_or_else(|| Problem::not_found("no event speaks of this subscription"))?;
+    let adopted = match (view::present(when.rules.as_deref()), known.instant) {
+        (None, Some(instant)) => rules::adopted_at(&client, app.projector.registry.system, instant).await?,
+        (None | Some("now"), _) => rules::adopted(&client, app.projector.registry.system).await?,
+        (Some(_), _) => return Err(Problem::field("rules", "must be now, or absent")),
+    };
+    let held = view::records(&client, &app, source, &id).await?;
+    let asked = view::Asked { as_of, at, known_at: BTreeMap::from([(source.name.clone(), known.position)]) };
+    Ok(HttpResponse::Ok().json(view::subscription(source, &state, &adopted.rules, &held, &asked)))
+}
+
+/// How much of the journal counts as known.
+struct Known {
+    position: i64,
+    /// Set where the question named an instant, or a position whose instant is known.
+    instant: Option<DateTime<Utc>>,
+}
+
+/// `known_at` is an instant, or the position vector that an answer returned.
+async fn known(client: &Client, source: &Source, _system: i32, asked: Option<&str>) -> Result<Known, Problem> {
+    let place = view::live(client, source.journal).await?;
+    let Some(text) = view::present(asked) else {
+        let checkpoints = crate::projections::generations::checkpoints(client).await?;
+        let position = checkpoints.iter().find(|c| c.place == place).map_or(0, |c| c.position);
+        return Ok(Known { position, instant: None });
+    };
+    if let Some(position) = position_in(text, &source.name) {
+        let at = crate::ledger::read::at(client, source.journal, &[position]).await?;
+        return Ok(Known { position, instant: at.first().map(|e| e.recorded_at) });
+    }
+    let instant = view::instant("known_at", Some(text))
+        .map_err(|_| Problem::field("known_at", "must be an instant, or a position vector such as {\"stripe-main\":1042}"))?;
+    let row = query_opt(client, sql!("schema/statements/position_at.sql"), &[&source.journal, &instant]).await?;
+    Ok(Known { position: row.map_or(0, |r| r.get(0)), instant })
+}
+
+/// `{"stripe-main":1042}` or `stripe-main/1042`.
+fn position_in(text: &str, source: &str) -> Option<i64> {
+    let from_json = serde_json::from_str::<BTreeMap<String, i64>>(text).ok().and_then(|v| v.get(source).copied());
+    from_json.or_else(|| text.split(',').find_map(|p| p.strip_prefix(source)?.strip_prefix('/')?.parse().ok()))
+}
+
+/// The state, folded from the bytes of the events that count.
+pub(super) async fn state(
+    client: &Client,
+    source: &Source,
+    id: &str,
+    as_of: Option<DateTime<Utc>>,
+    up_to: i64,
+) -> Result<Option<State>, Problem> {
+    let place = view::live(client, source.journal).await?;
+    let key = crate::domain::fact::Entity::subscription(id).key();
+    let gathered = gather::facts(client, place, source.provider, std::slice::from_ref(&key), &HashMap::new(), up_to).await?;
+    let Some(mut gathered) = gathered.into_iter().next().map(|(_, g)| g) else { return Ok(None) };
+    if let Some(as_of) = as_of {
+        gathered.facts.retain(|r| r.fact.key.at <= as_of);
+    }
+    let speaks = gathered.facts.iter().any(|r| r.fact.entity.key() == key);
+    Ok(speaks.then(|| fold(id, gathered.facts, gathered.links)))
+}

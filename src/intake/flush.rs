@@ -1,0 +1,102 @@
+//! Group commit: whatever is queued goes in with one call.
+
+use std::sync::Arc;
+
+use deadpool_postgres::Pool;
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tracing::{error, warn};
+
+use super::Job;
+use crate::ledger::append::{AppendError, Appended, append};
+use crate::ledger::append::NewDelivery;
+use crate::postgres::{DbError, execute};
+use crate::sql;
+
+/// Deliveries in one append call.
+const BATCH_DELIVERIES_MAX: usize = 256;
+
+/// Why a delivery was not stored, for its own requester.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct StoreError(pub String);
+
+pub(super) struct Flusher {
+    pub pool: Pool,
+    pub journal: i32,
+    pub calls: Arc<Semaphore>,
+    pub wake: Arc<Notify>,
+}
+
+impl Flusher {
+    /// Flushes until every sender is gone.
+    pub(super) async fn run(self, mut queue: mpsc::Receiver<Job>) {
+        while let Some(first) = queue.recv().await {
+            let Ok(_permit) = self.calls.acquire().await else { return };
+            // What arrived while other calls were in flight joins this batch.
+            let mut jobs = vec![first];
+            while jobs.len() < BATCH_DELIVERIES_MAX
+                && let Ok(job) = queue.try_recv()
+            {
+                jobs.push(job);
+            }
+            self.flush(jobs).await;
+        }
+    }
+
+    async fn flush(&self, jobs: Vec<Job>) {
+        let (deliveries, replies): (Vec<NewDelivery>, Vec<_>) = jobs.into_iter().map(|j| (j.delivery, (j.reply, j._room))).unzip();
+        let answers = match self.append(&deliveries).await {
+            Ok(appended) => per_delivery(&deliveries, appended).into_iter().map(Ok).collect(),
+            // One bad row must not fail its batch.
+            Err(AppendError::Database(e)) if e.is_data_error() && deliveries.len() > 1 => self.one_by_one(&deliveries).await,
+            Err(e) => {
+                error!(journal = self.journal, deliveries = deliveries.len(), error = %e, "an append failed; the providers will send again");
+                vec![Err(StoreError(e.to_string())); deliveries.len()]
+            }
+        };
+        self.wake.notify_one();
+        let duplicates: Vec<i64> =
+            answers.iter().flatten().flat_map(|a: &Vec<Appended>| a.iter().filter(|a| !a.is_new).map(|a| a.position)).collect();
+        for ((reply, _room), answer) in replies.into_iter().zip(answers) {
+            let _ = reply.send(answer); // the requester may have left; the event is stored all the same
+        }
+        self.note_duplicates(&duplicates).await;
+    }
+
+    async fn append(&self, deliveries: &[NewDelivery]) -> Result<Vec<Appended>, AppendError> {
+        let client = self.pool.get().await.map_err(DbError::from)?;
+        append(&client, self.journal, None, deliveries).await
+    }
+
+    async fn one_by_one(&self, deliveries: &[NewDelivery]) -> Vec<Result<Vec<Appended>, StoreError>> {
+        let mut answers = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            let answer = self.append(std::slice::from_ref(delivery)).await;
+            if let Err(e) = &answer {
+                error!(journal = self.journal, error = %e, "a delivery cannot be stored");
+            }
+            answers.push(answer.map_err(|e| StoreError(e.to_string())));
+        }
+        answers
+    }
+
+    /// A duplicate is noted, never a second event. Losing a note loses nothing.
+    async fn note_duplicates(&self, positions: &[i64]) {
+        if positions.is_empty() {
+            return;
+        }
+        let noted = async {
+            let client = self.pool.get().await?;
+            execute(&client, sql!("schema/statements/note_duplicates.sql"), &[&self.journal, &positions]).await
+        };
+        if let Err(e) = noted.await {
+            warn!(journal = self.journal, error = %e, "duplicates could not be noted");
+        }
+    }
+}
+
+/// The answers, dealt out to the deliveries they belong to.
+fn per_delivery(deliveries: &[NewDelivery], appended: Vec<Appended>) -> Vec<Vec<Appended>> {
+    let mut appended = appended.into_iter();
+    deliveries.iter().map(|d| appended.by_ref().take(d.events.len()).collect()).collect()
+}

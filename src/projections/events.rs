@@ -1,0 +1,109 @@
+//! What became of each event, and which events speak of an entity.
+
+use deadpool_postgres::GenericClient;
+
+use super::Place;
+use crate::postgres::{DbError, execute, query};
+use crate::sql;
+
+/// `applied` · `recorded` · `unlinked` · `unknown_type` · `unreadable` · `quarantined`
+/// (`unmapped` and `pending` are worked out when read).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventStatus {
+    Applied,
+    Recorded,
+    Unlinked,
+    UnknownType,
+    Unreadable,
+    Quarantined,
+}
+
+impl EventStatus {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Recorded => "recorded",
+            Self::Unlinked => "unlinked",
+            Self::UnknownType => "unknown_type",
+            Self::Unreadable => "unreadable",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
+/// One row.
+#[derive(Debug, Clone)]
+pub struct EventRow {
+    pub position: i64,
+    pub status: EventStatus,
+    pub entity: Option<String>,
+    pub customer_id: Option<String>,
+    pub subscription_id: Option<String>,
+    pub error: Option<String>,
+}
+
+/// Saves what became of events.
+///
+/// # Errors
+/// The database cannot be written.
+pub async fn save(client: &impl GenericClient, place: Place, rows: &[EventRow]) -> Result<(), DbError> {
+    let positions: Vec<i64> = rows.iter().map(|r| r.position).collect();
+    let statuses: Vec<&str> = rows.iter().map(|r| r.status.as_str()).collect();
+    let entities: Vec<Option<&str>> = rows.iter().map(|r| r.entity.as_deref()).collect();
+    let customers: Vec<Option<&str>> = rows.iter().map(|r| r.customer_id.as_deref()).collect();
+    let subscriptions: Vec<Option<&str>> = rows.iter().map(|r| r.subscription_id.as_deref()).collect();
+    let errors: Vec<Option<&str>> = rows.iter().map(|r| r.error.as_deref()).collect();
+    execute(
+        client,
+        sql!("projections/events/save.sql"),
+        &[&place.generation, &place.journal, &positions, &statuses, &entities, &customers, &subscriptions, &errors],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Notes that events speak of entities.
+///
+/// # Errors
+/// The database cannot be written.
+pub async fn mention(client: &impl GenericClient, place: Place, mentions: &[(String, i64)]) -> Result<(), DbError> {
+    let (entities, positions): (Vec<&str>, Vec<i64>) = mentions.iter().map(|(e, p)| (e.as_str(), *p)).unzip();
+    execute(client, sql!("projections/events/mention.sql"), &[&place.generation, &place.journal, &entities, &positions]).await?;
+    Ok(())
+}
+
+/// Which of these entities were known up to a position.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn mentioned_before(client: &impl GenericClient, place: Place, entities: &[String], position: i64) -> Result<Vec<String>, DbError> {
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&place.generation, &place.journal, &entities, &position];
+    Ok(query(client, sql!("projections/events/mentioned_before.sql"), &params).await?.iter().map(|r| r.get(0)).collect())
+}
+
+/// Every (entity, position) that speaks of these entities.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn mentions(client: &impl GenericClient, place: Place, entities: &[String]) -> Result<Vec<(String, i64)>, DbError> {
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&place.generation, &place.journal, &entities];
+    Ok(query(client, sql!("projections/events/mentions.sql"), &params).await?.iter().map(|r| (r.get(0), r.get(1))).collect())
+}
+
+/// Events that had no subscription have found theirs: (position, subscription, customer).
+///
+/// # Errors
+/// The database cannot be written.
+pub async fn linked(client: &impl GenericClient, place: Place, rows: &[(i64, String, Option<String>)]) -> Result<(), DbError> {
+    let positions: Vec<i64> = rows.iter().map(|r| r.0).collect();
+    let subscriptions: Vec<&str> = rows.iter().map(|r| r.1.as_str()).collect();
+    let customers: Vec<Option<&str>> = rows.iter().map(|r| r.2.as_deref()).collect();
+    execute(
+        client,
+        sql!("projections/events/linked.sql"),
+        &[&place.generation, &place.journal, &positions, &subscriptions, &customers],
+    )
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! Generations: one complete build of the projections each, the live one swapped by rows.
+
+use std::collections::BTreeMap;
+
+use deadpool_postgres::{GenericClient, Transaction};
+
+use super::Place;
+use crate::ledger::journal;
+use crate::postgres::{DbError, execute, query, query_opt};
+use crate::sql;
+
+/// A journal to follow into a generation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    pub place: Place,
+    pub position: i64,
+    /// `building` · `ready` · `live` · `previous`.
+    pub state: String,
+}
+
+/// Everything there is to follow, live generations first.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn checkpoints(client: &impl GenericClient) -> Result<Vec<Checkpoint>, DbError> {
+    let rows = query(client, sql!("schema/statements/checkpoints.sql"), &[]).await?;
+    Ok(rows
+        .iter()
+        .map(|r| Checkpoint {
+            place: Place { generation: r.get(0), journal: r.get(1) },
+            position: r.get(2),
+            state: r.get(3),
+        })
+        .collect())
+}
+
+/// The live generation of a journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Live {
+    pub generation: i32,
+    /// It has once reached the tail: calls may be made from what it says.
+    pub caught_up: bool,
+}
+
+/// The live generation of each journal.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn live(client: &impl GenericClient) -> Result<BTreeMap<i32, Live>, DbError> {
+    let rows = query(client, sql!("schema/statements/live.sql"), &[]).await?;
+    Ok(rows.iter().map(|r| (r.get(0), Live { generation: r.get(1), caught_up: r.get(2) })).collect())
+}
+
+/// Notes that a checkpoint has reached the tail.
+///
+/// # Errors
+/// The database cannot be written.
+pub async fn drained(client: &impl GenericClient, place: Place) -> Result<(), DbError> {
+    execute(client, sql!("schema/statements/checkpoint_drained.sql"), &[&place.generation, &place.journal]).await?;
+    Ok(())
+}
+
+/// Takes the lease on a checkpoint until the transaction ends. `None`: somebody else works.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn take(tx: &Transaction<'_>, place: Place) -> Result<Option<i64>, DbError> {
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&place.generation, &place.journal];
+    Ok(query_opt(tx, sql!("schema/statements/checkpoint_take.sql"), &params).await?.map(|r| r.get(0)))
+}
+
+/// Moves a checkpoint in the transaction that saved the rows.
+///
+/// # Errors
+/// The checkpoint was not where it was read: nothing may be committed.
+pub async fn advance(tx: &Transaction<'_>, place: Place, from: i64, to: i64) -> Result<(), DbError> {
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&place.generation, &place.journal, &from, &to];
+    match execute(tx, sql!("schema/statements/checkpoint_move.sql"), &params).await? {
+        1 => Ok(()),
+        _ => Err(DbError::Corrupt(format!("the checkpoint of journal {} moved under us", place.journal))),
+    }
+}
+
+/// Makes sure that every journal has a live generation, and every generation a checkpoint for
+/// every journal. Called at start and whenever a journal was opened.
+///
+/// Where no generation is live (a fresh database, or projections that were renewed) one is
+/// opened; it becomes live at once: the reconciler waits until it has caught up.
+///
+/// # Errors
+/// The database cannot be written.
+pub async fn ensure(client: &mut deadpool_postgres::Client) -> Result<(), DbError> {
+    let journals = journal::all(&*client).await?;
+    let tx = client.transaction().await?;
+    tx.batch_execute("LOCK TABLE control.generations IN SHARE ROW EXCLUSIVE MODE").await?;
+    let held = tx.query_opt("SELECT generation FROM control.generations WHERE state = 'live'", &[]).await?;
+    let generation: i32 = match held {
+        Some(row) => row.get(0),
+        None => open_in(&tx, "live").await?,
+    };
+    for id in journals.keys() {
+        tx.execute("INSERT INTO control.live (journal, generation) VALUES ($1, $2) ON CONFLICT DO NOTHING", &[id, &generation]).await?;
+        tx.execute(
+            "INSERT INTO control.checkpoints (generation, journal)
+             SELECT generation, $1 FROM control.generations WHERE state <> 'dropped' ON CONFLICT DO NOTHING",
+            &[id],
+        )
+        .await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn open_in(tx: &Transaction<'_>, state: &str) -> Result<i32, DbError> {
+    let row = tx
+        .query_one(
+            "INSERT INTO control.generations (generation, state)
+             SELECT coalesce(max(generation), 0) + 1, $1 FROM control.generations RETURNING generation",
+            &[&state],
+        )
+        .await?;
+    let generation: i32 = row.get(0);
+    tx.execute("SELECT control.open_generation($1)", &[&generation]).await?;
+    Ok(generation)
+}
+
+/// Opens a generation to be built beside the live one.
+///
+/// # Errors
+/// Another rebuild is under way, or the database cannot be written.
+pub async fn open(client: &mut deadpool_postgres::Client) -> Result<i32, DbError> {
+    let journals = journal::all(&*client).await?;
+    let tx = client.transaction().await?;
+    tx.batch_execute("LOCK TABLE control.generations IN SHARE ROW EXCLUSIVE MODE").await?;
+    let generation = open_in(&tx, "building").await?;
+    for id in journals.keys() {
+        tx.execute("INSERT INTO control.checkpoints (generation, journal) VALUES ($1, $2)", &[&generation, id]).await?;
+    }
+    tx.commit().await?;
+    Ok(generation)
+}
+
+/// How two generations differ: subscriptions whose fold or license record is not the same.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn differences(client: &impl GenericClient, a: i32, b: i32) -> Result<Vec<String>, DbError> {
+    let rows = query(client, sql!("projections/subscriptions/differences.sql"), &[&a, &b]).await?;
+    Ok(rows.iter().map(|r| r.get(0)).collect())
+}
+
+/// What a promotion came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Promotion {
+    Promoted { previous: i32 },
+    /// The new generation has not read as far as the live one: follow on and try again.
+    NotCaughtUp,
+}
+
+/// Swaps a generation in for the live one, in one transaction, at equal positions. Marks that
+/// wait for the reconciler are carried over, no others are made: a promotion causes no call.
+///
+/// # Errors
+/// The database cannot be written.
+pub async fn promote(client: &mut deadpool_postgres::Client, generation: i32) -> Result<Promotion, DbError> {
+    let tx = client.transaction().await?;
+    let row = tx.query_one("SELECT generation FROM control.generations WHERE state = 'live' FOR UPDATE", &[]).await?;
+    let live: i32 = row.get(0);
+    let both = vec![live, generation];
+    tx.query("SELECT 1 FROM control.checkpoints WHERE generation = ANY($1) ORDER BY journal, generation FOR UPDATE", &[&both]).await?;
+    let behind = tx
+        .query_one(
+            "SELECT count(*) FROM control.checkpoints l
+             LEFT JOIN control.checkpoints n ON n.journal = l.journal AND n.generation = $2
+             WHERE l.generation = $1 AND l.position IS DISTINCT FROM n.position",
+            &[&live, &generation],
+        )
+        .await?;
+    if behind.get::<_, i64>(0) > 0 {
+        return Ok(Promotion::NotCaughtUp);
+    }
+    tx.execute(sql!("projections/subscriptions/carry_marks.sql"), &[&live, &generation]).await?;
+    tx.execute("UPDATE control.live SET generation = $1", &[&generation]).await?;
+    tx.execute("UPDATE control.generations SET state = 'dropped' WHERE state = 'previous'", &[]).await?;
+    tx.execute("UPDATE control.generations SET state = 'previous' WHERE generation = $1", &[&live]).await?;
+    tx.execute(
+        "UPDATE control.generations SET state = 'live', promoted_at = clock_timestamp() WHERE generation = $1",
+        &[&generation],
+    )
+    .await?;
+    tx.commit().await?;
+    sweep(client).await?;
+    Ok(Promotion::Promoted { previous: live })
+}
+
+/// Gives a generation up and drops its rows.
+///
+/// # Errors
+/// It is live, or the database cannot be written.
+pub async fn discard(client: &deadpool_postgres::Client, generation: i32) -> Result<(), DbError> {
+    client
+        .execute("UPDATE control.generations SET state = 'dropped' WHERE generation = $1 AND state <> 'live'", &[&generation])
+        .await?;
+    sweep(client).await
+}
+
+/// Drops the rows of generations that were given up.
+async fn sweep(client: &deadpool_postgres::Client) -> Result<(), DbError> {
+    let rows = client
+        .query(
+            "SELECT DISTINCT c.generation FROM control.checkpoints c
+             JOIN control.generations g ON g.generation = c.generation WHERE g.state = 'dropped'",
+            &[],
+        )
+        .await?;
+    for row in rows {
+        let generation: i32 = row.get(0);
+        client.execute("SELECT control.drop_generation($1)", &[&generation]).await?;
+        client.execute("DELETE FROM control.checkpoints WHERE generation = $1", &[&generation]).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! Subscriptions: the folded state, its hashes, and what is due.
+
+use chrono::{DateTime, Utc};
+use deadpool_postgres::GenericClient;
+use tokio_postgres::Row;
+
+use super::Place;
+use crate::domain::FOLD_VERSION;
+use crate::domain::state::State;
+use crate::postgres::{DbError, execute, query};
+use crate::sql;
+
+/// A row as it was loaded.
+#[derive(Debug, Clone)]
+pub struct Held {
+    pub state: State,
+    pub state_hash: String,
+    pub fold_version: i32,
+    pub version: i64,
+}
+
+/// A row to be saved.
+#[derive(Debug, Clone)]
+pub struct Folded {
+    pub state: State,
+    pub state_hash: String,
+    pub unmapped: bool,
+    pub next_transition_at: Option<DateTime<Utc>>,
+    /// The reconciler should compare it.
+    pub dirty: bool,
+}
+
+fn state_of(row: &Row, column: &str) -> Result<State, DbError> {
+    let json: serde_json::Value = row.get(column);
+    serde_json::from_value(json).map_err(|e| DbError::Corrupt(format!("a stored state cannot be read: {e}")))
+}
+
+/// Loads the rows of some subscriptions.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn load(client: &impl GenericClient, place: Place, ids: &[String]) -> Result<Vec<Held>, DbError> {
+    let rows = query(client, sql!("projections/subscriptions/load.sql"), &[&place.generation, &place.journal, &ids]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Held {
+                state: state_of(row, "state")?,
+                state_hash: row.get("state_hash"),
+                fold_version: row.get("fold_version"),
+                version: row.get("version"),
+            })
+        })
+        .collect()
+}
+
+/// Saves folded states.
+///
+/// # Errors
+/// The database cannot be written.
+pub async fn save(client: &impl GenericClient, place: Place, rows: &[Folded], now: DateTime<Utc>) -> Result<(), DbError> {
+    let mut states = Vec::with_capacity(rows.len());
+    for row in rows {
+        states.push(serde_json::to_string(&row.state).map_err(|e| DbError::Corrupt(e.to_string()))?);
+    }
+    let column = |get: fn(&Folded) -> &str| rows.iter().map(get).collect::<Vec<&str>>();
+    let ids = column(|r| &r.state.subscription_id);
+    let customers: Vec<Option<&str>> = rows.iter().map(|r| r.state.customer_id()).collect();
+    let statuses = column(|r| r.state.status().as_str());
+    let hashes = column(|r| &r.state_hash);
+    let folds: Vec<String> = rows.iter().map(|r| r.state.fold_hash()).collect();
+    let unmapped: Vec<bool> = rows.iter().map(|r| r.unmapped).collect();
+    let uncertain: Vec<bool> = rows.iter().map(|r| r.state.uncertain).collect();
+    let next: Vec<Option<DateTime<Utc>>> = rows.iter().map(|r| r.next_transition_at).collect();
+    let dirty: Vec<bool> = rows.iter().map(|r| r.dirty).collect();
+    execute(
+        client,
+        sql!("projections/subscriptions/save.sql"),
+        &[
+            &place.generation, &place.journal, &ids, &customers, &statuses, &states, &hashes, &folds, &FOLD_VERSION,
+            &unmapped, &uncertain, &next, &dirty, &now,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Subscriptions whose next transition has come, locked for this transaction.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn due(client: &impl GenericClient, place: Place, now: DateTime<Utc>, limit: i64) -> Result<Vec<State>, DbError> {
+    let rows = query(client, sql!("projections/subscriptions/due.sql"), &[&place.generation, &place.journal, &now, &limit]).await?;
+    rows.iter().map(|row| state_of(row, "state")).collect()
+}
+
+/// One page of all subscriptions, by id.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn page(client: &impl GenericClient, place: Place, after: &str, limit: i64) -> Result<Vec<State>, DbError> {
+    let rows = query(client, sql!("projections/subscriptions/all_ids.sql"), &[&place.generation, &place.journal, &after, &limit]).await?;
+    rows.iter().map(|row| state_of(row, "state")).collect()
+}
+
+/// A subscription whose entitlement has to be looked at again.
+#[derive(Debug, Clone)]
+pub struct Retimed {
+    pub subscription_id: String,
+    pub next_transition_at: Option<DateTime<Utc>>,
+    pub unmapped: bool,
+}
+
+/// Time or rules moved, the state did not: new transition times, and a mark for the reconciler.
+///
+/// # Errors
+/// The database cannot be written.
+pub async fn retime(client: &impl GenericClient, place: Place, rows: &[Retimed], now: DateTime<Utc>) -> Result<(), DbError> {
+    let ids: Vec<&str> = rows.iter().map(|r| r.subscription_id.as_str()).collect();
+    let next: Vec<Option<DateTime<Utc>>> = rows.iter().map(|r| r.next_transition_at).collect();
+    let unmapped: Vec<bool> = rows.iter().map(|r| r.unmapped).collect();
+    execute(
+        client,
+        sql!("projections/subscriptions/retime.sql"),
+        &[&place.generation, &place.journal, &ids, &next, &unmapped, &now],
+    )
+    .await?;
+    Ok(())
+}
+
+/// A subscription that waits for the reconciler.
+#[derive(Debug, Clone)]
+pub struct Dirty {
+    pub state: State,
+    pub state_hash: String,
+    pub version: i64,
+}
+
+/// The subscriptions that have been dirty since `since` or before, oldest first.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn dirty(client: &impl GenericClient, place: Place, since: DateTime<Utc>, limit: i64) -> Result<Vec<Dirty>, DbError> {
+    let rows = query(client, sql!("projections/subscriptions/dirty.sql"), &[&place.generation, &place.journal, &since, &limit]).await?;
+    rows.iter()
+        .map(|row| Ok(Dirty { state: state_of(row, "state")?, state_hash: row.get("state_hash"), version: row.get("version") }))
+        .collect()
+}
+
+/// The reconciler compared this version; a newer one stays dirty.
+///
+/// # Errors
+/// The database cannot be written.
+pub async fn clean(client: &impl GenericClient, place: Place, id: &str, version: i64) -> Result<(), DbError> {
+    execute(client, sql!("projections/subscriptions/clean.sql"), &[&place.generation, &place.journal, &id, &version]).await?;
+    Ok(())
+}
+
+/// Marks subscriptions for another comparison.
+///
+/// # Errors
+/// The database cannot be written.
+pub async fn soil(client: &impl GenericClient, place: Place, ids: &[String], now: DateTime<Utc>) -> Result<(), DbError> {
+    execute(client, sql!("projections/subscriptions/soil.sql"), &[&place.generation, &place.journal, &ids, &now]).await?;
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! What stored events mean: bytes → facts, with every failure kept as a reason.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::domain::fact::Translation;
+use crate::ledger::read::StoredEvent;
+use crate::projections::events::EventStatus;
+use crate::providers::Provider;
+
+/// The type under which a delivery is kept that its provider cannot read.
+pub const UNREADABLE: &str = "unreadable";
+
+/// An event and what it came to.
+pub struct Meaning {
+    pub position: i64,
+    pub translation: Translation,
+    /// Set where the event has no facts for a reason of its own.
+    pub trouble: Option<(EventStatus, String)>,
+}
+
+/// Translates one event. Nothing it holds can stop the journal: a panic is a reason like any other.
+#[must_use]
+pub fn of(provider: &dyn Provider, event: &StoredEvent) -> Meaning {
+    let silent = |status, why: &str| Meaning {
+        position: event.position,
+        translation: Translation::default(),
+        trouble: Some((status, why.to_owned())),
+    };
+    if event.event_type == UNREADABLE {
+        return silent(EventStatus::Unreadable, "the delivery is well signed but is not what this provider sends");
+    }
+    let Some(bytes) = &event.bytes else { return silent(EventStatus::Recorded, "erased") };
+    match catch_unwind(AssertUnwindSafe(|| provider.translate(bytes, &event.headers))) {
+        Ok(Ok(translation)) if translation.unknown_type => {
+            Meaning { position: event.position, translation, trouble: Some((EventStatus::UnknownType, "a type this build does not know".to_owned())) }
+        }
+        Ok(Ok(translation)) => Meaning { position: event.position, translation, trouble: None },
+        Ok(Err(unreadable)) => silent(EventStatus::Quarantined, &unreadable.0),
+        Err(_) => silent(EventStatus::Quarantined, "the translator failed on this event"),
+    }
+}

@@ -1,0 +1,79 @@
+//! What changes by time or rules alone: grace ends, cancellations take effect, new rules hold.
+
+use chrono::{DateTime, Utc};
+use deadpool_postgres::GenericClient;
+
+use super::{Projector, database_now};
+use crate::domain::entitlement::SourceContext;
+use crate::domain::plan::deserved;
+use crate::domain::rules::Rules;
+use crate::domain::state::State;
+use crate::ledger::rules;
+use crate::postgres::DbError;
+use crate::projections::subscriptions::{self, Retimed};
+use crate::projections::{Place, generations};
+use crate::registry::Source;
+
+/// Subscriptions looked at in one transaction.
+const PAGE: i64 = 500;
+
+/// Marks the subscriptions whose next transition has come; answers with how many.
+pub(super) async fn step(projector: &Projector, place: Place) -> Result<usize, DbError> {
+    let Some(source) = projector.registry.source_of(place.journal) else { return Ok(0) };
+    let mut client = projector.pool.get().await?;
+    let now = database_now(&client).await?;
+    let tx = client.transaction().await?;
+    let due = subscriptions::due(&tx, place, now, PAGE).await?;
+    if !due.is_empty() {
+        let adopted = rules::adopted(&tx, projector.registry.system).await?;
+        retime(&tx, place, source, &adopted.rules, &due, now).await?;
+    }
+    tx.commit().await?;
+    Ok(due.len())
+}
+
+/// Looks at every subscription again, because the rules changed.
+///
+/// # Errors
+/// The database cannot be used.
+pub async fn after_new_rules(projector: &Projector, source: &Source) -> Result<usize, DbError> {
+    let mut client = projector.pool.get().await?;
+    let live = generations::live(&client).await?;
+    let Some(live) = live.get(&source.journal) else { return Ok(0) };
+    let place = Place { generation: live.generation, journal: source.journal };
+    let adopted = rules::adopted(&client, projector.registry.system).await?;
+    let now = database_now(&client).await?;
+    let (mut after, mut total) = (String::new(), 0);
+    loop {
+        let tx = client.transaction().await?;
+        let page = subscriptions::page(&tx, place, &after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(total) };
+        after.clone_from(&last.subscription_id);
+        total += page.len();
+        retime(&tx, place, source, &adopted.rules, &page, now).await?;
+        tx.commit().await?;
+    }
+}
+
+async fn retime(
+    client: &impl GenericClient,
+    place: Place,
+    source: &Source,
+    rules: &Rules,
+    states: &[State],
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let context = SourceContext { name: &source.name, live: source.settings.livemode };
+    let rows: Vec<Retimed> = states
+        .iter()
+        .map(|state| {
+            let deserved = deserved(state, context, rules, now);
+            Retimed {
+                subscription_id: state.subscription_id.clone(),
+                next_transition_at: deserved.next_transition_at,
+                unmapped: !deserved.unmapped.is_empty(),
+            }
+        })
+        .collect();
+    subscriptions::retime(client, place, &rows, now).await
+}

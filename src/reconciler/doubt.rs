@@ -1,0 +1,52 @@
+//! Intents without an outcome: the process died, or the answer did not say. Wait, read, decide.
+
+use chrono::TimeDelta;
+
+use super::act::shows;
+use super::{Halt, Reconciler, Turn};
+use crate::domain::license::{Action, CallResult, LicenseRecord};
+use crate::projections::{Place, generations, licenses, subscriptions};
+
+/// An intent is left alone this long: whoever wrote it may still be waiting for the answer.
+/// A slower request can do no harm: updates and switches are repeated by value, and a create
+/// is repeated under the same order id, which LicenseSpring takes once.
+const DOUBT_WAIT: TimeDelta = TimeDelta::seconds(1);
+/// Doubts settled in one turn.
+const DOUBTS_MAX: i64 = 20;
+
+impl Reconciler {
+    /// Reads what every doubtful intent is about, and writes the outcome that it shows.
+    pub(super) async fn settle_doubts(&self, turn: &mut Turn, client: &deadpool_postgres::Client) -> Result<(), Halt> {
+        let before = turn.now - DOUBT_WAIT;
+        for record in licenses::open(client, turn.place, before, DOUBTS_MAX).await? {
+            self.settle(turn, client, &record).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, turn: &mut Turn, client: &deadpool_postgres::Client, record: &LicenseRecord) -> Result<(), Halt> {
+        let Some(open) = &record.open else { return Ok(()) };
+        let found = self.look_up(turn, &open.intent).await?;
+        let gone = found.is_none() && !matches!(open.intent.action, Action::CreateOrder { .. });
+        let result = match &found {
+            Some(observed) if shows(&open.intent.action, observed) => CallResult::Done,
+            None if gone => CallResult::Rejected,
+            _ => CallResult::NotDone,
+        };
+        let message = gone.then(|| "the license does not exist any more".to_owned());
+        self.outcome(turn, client, &open.intent, result, None, message, found, true).await?;
+        self.compare_again(turn, client, record).await
+    }
+
+    /// Whatever the doubt hid is decided by a new comparison.
+    async fn compare_again(&self, turn: &Turn, client: &deadpool_postgres::Client, record: &LicenseRecord) -> Result<(), Halt> {
+        let Some(source) = self.projector.registry.sources.get(&record.line.source) else { return Ok(()) };
+        let live = generations::live(client).await?;
+        if let Some(live) = live.get(&source.journal) {
+            let place = Place { generation: live.generation, journal: source.journal };
+            let ids = [record.line.subscription_id.clone()];
+            subscriptions::soil(client, place, &ids, turn.now).await?;
+        }
+        Ok(())
+    }
+}
