@@ -17,7 +17,7 @@ mod signature;
 pub mod stripe;
 
 /// Every provider this build knows.
-pub const PROVIDERS: [&dyn Provider; 1] = [&stripe::Stripe];
+pub const PROVIDERS: [&dyn Provider; 2] = [&stripe::Stripe, &fastspring::FastSpring];
 
 /// The type of an event that could not be read.
 pub const UNREADABLE: &str = "unreadable";
