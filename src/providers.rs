@@ -15,6 +15,8 @@ mod json;
 mod out;
 mod signature;
 pub mod stripe;
+#[cfg(test)]
+mod tests;
 
 /// Every provider this build knows.
 pub const PROVIDERS: [&dyn Provider; 2] = [&stripe::Stripe, &fastspring::FastSpring];
