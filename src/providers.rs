@@ -6,19 +6,45 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
+use sha2::{Digest, Sha256};
 
 use crate::domain::fact::Translation;
 
 pub mod fastspring;
+mod json;
+mod out;
+mod signature;
 pub mod stripe;
+#[cfg(test)]
+mod tests;
 
 /// Every provider this build knows.
-pub const PROVIDERS: [&dyn Provider; 0] = [];
+pub const PROVIDERS: [&dyn Provider; 2] = [&stripe::Stripe, &fastspring::FastSpring];
+
+/// The type of an event that could not be read.
+pub const UNREADABLE: &str = "unreadable";
+
+/// The longest key that is stored as it came: what a database index takes without complaint.
+pub const KEY_BYTES_MAX: usize = 255;
 
 /// The provider with this slug (`stripe`, `fastspring`, …).
 #[must_use]
 pub fn by_slug(slug: &str) -> Option<&'static dyn Provider> {
     PROVIDERS.iter().copied().find(|p| p.slug() == slug)
+}
+
+/// A key that is safe to store, index and print: at most [`KEY_BYTES_MAX`] printable ASCII bytes
+/// as they came, anything else as `sha256:<hex>`. One long id or one NUL would fail a whole batch.
+#[must_use]
+pub fn printable_key(key: &str) -> String {
+    let printable = key.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    if printable && !key.is_empty() && key.len() <= KEY_BYTES_MAX { key.to_owned() } else { hashed_key(key.as_bytes()) }
+}
+
+/// `sha256:<hex>` of these bytes: the key of what has no readable one.
+#[must_use]
+pub fn hashed_key(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }
 
 /// A request as it arrived: lower-case header names.

@@ -1,3 +1,46 @@
-//! To be written.
+//! FastSpring. <https://developer.fastspring.com/reference/webhooks-overview>
+//!
+//! One delivery holds 1..n events of different types, in no order.
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+
+use super::{EventHint, Provider, Refusal, Request, SourceSettings, Unreadable};
+use crate::domain::fact::Translation;
+
+mod orders;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod translate;
+mod verify;
+mod wire;
+
 /// FastSpring.
 pub struct FastSpring;
+
+impl Provider for FastSpring {
+    fn slug(&self) -> &'static str {
+        "fastspring"
+    }
+
+    fn kept_headers(&self) -> &'static [&'static str] {
+        &[verify::HEADER, "content-type"]
+    }
+
+    fn verify(&self, request: &Request<'_>, settings: &SourceSettings, _now: DateTime<Utc>) -> Result<(), Refusal> {
+        verify::verify(request, settings)
+    }
+
+    fn split(&self, body: &[u8]) -> Result<Vec<EventHint>, Unreadable> {
+        wire::split(body)
+    }
+
+    fn translate(&self, part: &[u8], _headers: &[(String, String)]) -> Result<Translation, Unreadable> {
+        translate::translate(part)
+    }
+
+    fn sign(&self, body: &[u8], secret: &SecretString, _now: DateTime<Utc>) -> Vec<(String, String)> {
+        verify::sign(body, secret)
+    }
+}

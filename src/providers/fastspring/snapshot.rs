@@ -1,0 +1,135 @@
+//! A FastSpring subscription as a [`Snapshot`].
+//! <https://developer.fastspring.com/reference/webhooks-overview>
+//!
+//! What the dates do in real posts decides how they are read: `autoRenew` is always true and
+//! says nothing; `next` still lies in the future after a deactivation; `nextChargeDate` may be
+//! absent; a non-null `end` on an active subscription is a planned end.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Days, Utc};
+use serde_json::Value;
+
+use super::wire::{date, reference};
+use crate::domain::fact::{EntityKind, INTEGRATION_KEYS, Item, ProductRef, Snapshot, Status};
+use crate::providers::{Unreadable, json};
+
+/// Is this object a snapshot, or only a mention with a few fields?
+pub fn is_snapshot(data: &Value) -> bool {
+    json::at(data, "state").is_some() || json::at(data, "active").is_some()
+}
+
+/// What the event says of the snapshot it carries.
+pub struct Said {
+    pub live: bool,
+    pub at: DateTime<Utc>,
+    /// The event is the end (`subscription.deactivated`), whatever its snapshot says.
+    pub ends: bool,
+}
+
+/// Reads a subscription object.
+pub fn snapshot(data: &Value, said: &Said) -> Result<Snapshot, Unreadable> {
+    let dates = Dates::read(data);
+    let provider_status = json::text_at(data, "state").unwrap_or_default();
+    let status = if said.ends { Status::Canceled } else { status(data, &provider_status) };
+    let canceled = provider_status == "canceled" && status == Status::Active;
+    let paid_through = match status {
+        Status::Canceled => None,
+        _ if canceled => dates.end_of_period(),
+        // The charge that failed was due at the earlier of the two; the other is the next try.
+        Status::PastDue => [dates.next, dates.next_charge].into_iter().flatten().min(),
+        _ => dates.next_charge.or(dates.next).map(|next| dates.end.map_or(next, |end| next.min(end))),
+    };
+    let (items, items_complete) = items(data, paid_through)?;
+    Ok(Snapshot {
+        status,
+        provider_status,
+        // A deactivated subscription is over, but FastSpring nowhere says that it can never return.
+        terminal: false,
+        livemode: said.live,
+        customer_id: reference(EntityKind::Customer, data.get("account")).map(|account| account.id),
+        trial_end: paid_through.filter(|_| status == Status::Trialing),
+        cancel_at: paid_through.filter(|_| canceled),
+        ended_at: (status == Status::Canceled).then(|| dates.ended_at(said.at)),
+        pause_collection: None,
+        items,
+        items_complete,
+        paid_through,
+    })
+}
+
+fn status(data: &Value, state: &str) -> Status {
+    let active = json::at(data, "active").and_then(Value::as_bool);
+    match state {
+        "trial" => Status::Trialing,
+        "active" => Status::Active,
+        "overdue" => Status::PastDue,
+        // Still running until the end of the period; `active` says when that is behind us.
+        "canceled" if active == Some(false) => Status::Canceled,
+        "canceled" => Status::Active,
+        "deactivated" => Status::Canceled,
+        // A pause begins at the next rebill date. Until then it only means that none will come.
+        "paused" if json::at(data, "isPauseScheduled") == Some(&Value::Bool(true)) => Status::Active,
+        "paused" => Status::Paused,
+        "" if active == Some(true) => Status::Active,
+        _ => Status::Unknown,
+    }
+}
+
+struct Dates {
+    next: Option<DateTime<Utc>>,
+    next_charge: Option<DateTime<Utc>>,
+    end: Option<DateTime<Utc>>,
+    deactivation: Option<DateTime<Utc>>,
+}
+
+impl Dates {
+    fn read(data: &Value) -> Self {
+        Self {
+            next: date(data, "next"),
+            next_charge: date(data, "nextChargeDate"),
+            end: date(data, "end"),
+            deactivation: date(data, "deactivationDate"),
+        }
+    }
+
+    /// When a canceled subscription stops: `next`, or the end of the day of `deactivationDate`,
+    /// which is usually the day before.
+    fn end_of_period(&self) -> Option<DateTime<Utc>> {
+        let day_after = self.deactivation.and_then(|day| day.checked_add_days(Days::new(1)));
+        day_after.max(self.next).or(self.next_charge).or(self.end)
+    }
+
+    /// What is over was over when the event said so: a later `end` was a plan.
+    fn ended_at(&self, said_at: DateTime<Utc>) -> DateTime<Utc> {
+        self.end.or(self.deactivation).map_or(said_at, |end| end.min(said_at))
+    }
+}
+
+/// One product line. A mention without a product proves nothing about it.
+fn items(data: &Value, paid_through: Option<DateTime<Utc>>) -> Result<(Vec<Item>, bool), Unreadable> {
+    let product = product(data);
+    if product.keys.is_empty() {
+        return Ok((Vec::new(), false));
+    }
+    let item = Item {
+        item_id: "main".to_owned(),
+        product,
+        quantity: json::count(data, "quantity")?.or(Some(1)),
+        period_start: None,
+        period_end: paid_through,
+        metered: false,
+    };
+    Ok((vec![item], true))
+}
+
+fn product(data: &Value) -> ProductRef {
+    let path = json::at(data, "product").and_then(|product| json::id_in(product, &["product", "id", "path"]));
+    let sku = json::text_at(data, "sku").or_else(|| json::text_at(data, "product/sku"));
+    let named = [("path", path), ("sku", sku)];
+    let sources = ["product/attributes", "attributes"];
+    let attributes: BTreeMap<_, _> =
+        sources.iter().flat_map(|path| json::picked(json::at(data, path), &INTEGRATION_KEYS)).collect();
+    let keys = named.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
+    ProductRef { keys, attributes }
+}

@@ -1,0 +1,73 @@
+//! What an event comes to, while it is being translated: facts and edges of one event, all with
+//! the same clock and id, so that the translators are left with what differs.
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::fact::{Entity, EntityKind, Fact, FactBody, FactKey, Link, Translation};
+
+/// Ranks inside one instant of one provider: what opens comes before what notes, changes, ends.
+pub mod rank {
+    pub const OPENS: u8 = 0;
+    pub const NOTES: u8 = 1;
+    pub const CHANGES: u8 = 2;
+    pub const ENDS: u8 = 3;
+}
+
+/// Collects the facts and links of one event.
+pub struct Out {
+    pub external_id: String,
+    pub api_version: String,
+    /// See [`Fact::identity`].
+    pub identity: String,
+    translation: Translation,
+}
+
+impl Out {
+    pub fn new(external_id: String, api_version: String, identity: String) -> Self {
+        Self { external_id, api_version, identity, translation: Translation::default() }
+    }
+
+    /// A fact of this event about `entity`.
+    pub fn fact(&mut self, entity: &Entity, at: DateTime<Utc>, within: i64, rank: u8, body: FactBody) {
+        if is_sample(&entity.id) {
+            return;
+        }
+        let identity = match entity.kind {
+            // One event can speak of its own object and of the customer; both count once.
+            EntityKind::Customer => format!("{}:customer", self.identity),
+            _ => self.identity.clone(),
+        };
+        let (external_id, api_version) = (self.external_id.clone(), self.api_version.clone());
+        let key = FactKey { at, within, rank, external_id, api_version };
+        self.translation.facts.push(Fact { entity: entity.clone(), key, identity, body });
+    }
+
+    /// An edge, where both ends are known.
+    pub fn link(&mut self, child: Option<&Entity>, parent: Option<&Entity>) {
+        let (Some(child), Some(parent)) = (child, parent) else { return };
+        if is_sample(&child.id) || is_sample(&parent.id) {
+            return;
+        }
+        let link = Link { child: child.clone(), parent: parent.clone() };
+        if !self.translation.links.contains(&link) {
+            self.translation.links.push(link);
+        }
+    }
+
+    pub fn finish(self) -> Translation {
+        self.translation
+    }
+}
+
+/// An entity, where there is an id.
+pub fn entity(kind: EntityKind, id: Option<String>) -> Option<Entity> {
+    id.map(|id| Entity::new(kind, id))
+}
+
+/// Dashboards send samples whose ids are zeros after the prefix (`sub_00000000000000`). They
+/// belong to nobody and must not become licenses.
+fn is_sample(id: &str) -> bool {
+    const ZEROS_MIN: usize = 8; // Stripe's samples have 14 and more; a seller's own `order_0` is none
+    let tail = id.rsplit('_').next().unwrap_or(id);
+    tail.len() >= ZEROS_MIN && tail.bytes().all(|byte| byte == b'0')
+}

@@ -1,0 +1,104 @@
+//! The shapes of Stripe's events. <https://docs.stripe.com/api/events/object>
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::providers::{Unreadable, json, printable_key};
+
+/// What is read at the door: enough to name the event, whatever the rest holds.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Head {
+    id: Value,
+    #[serde(rename = "type")]
+    kind: Value,
+    account: Value,
+    api_version: Value,
+    created: Value,
+    pub livemode: Value,
+}
+
+impl Head {
+    pub fn id(&self) -> Option<&str> {
+        filled(&self.id)
+    }
+    pub fn kind(&self) -> Option<&str> {
+        filled(&self.kind)
+    }
+    pub fn account(&self) -> Option<&str> {
+        filled(&self.account)
+    }
+    pub fn api_version(&self) -> Option<&str> {
+        filled(&self.api_version)
+    }
+    pub fn created(&self) -> Option<DateTime<Utc>> {
+        created(&self.created)
+    }
+}
+
+/// One event, read whole.
+pub struct Event {
+    /// Fit to be stored.
+    pub id: String,
+    pub kind: String,
+    pub api_version: String,
+    pub created: Option<DateTime<Utc>>,
+    pub livemode: bool,
+    /// `data.object`: the resource as it stood. Absent in thin events.
+    pub object: Option<Value>,
+    /// `data.previous_attributes`, where it says anything: what the changed keys were before.
+    pub previous: Option<Value>,
+    /// A thin event: no data, fetch it from the API.
+    pub thin: bool,
+}
+
+impl Event {
+    pub fn read(part: &[u8]) -> Result<Self, Unreadable> {
+        let mut event: Value = json::object(json::utf8(part)?)?;
+        let named = |key| event.get(key).and_then(filled);
+        let (Some(id), Some(kind)) = (named("id"), named("type")) else {
+            return Err(json::unreadable("a JSON object, but no event: it has no id or no type"));
+        };
+        let flag = |path| json::at(&event, path).and_then(Value::as_bool);
+        let mut read = Self {
+            id: printable_key(id),
+            kind: kind.to_owned(),
+            api_version: named("api_version").map(printable_key).unwrap_or_default(),
+            created: event.get("created").and_then(created),
+            livemode: flag("livemode").or_else(|| flag("data/object/livemode")).unwrap_or(false),
+            object: None,
+            previous: None,
+            thin: named("object") == Some("v2.core.event"),
+        };
+        let mut object = |path| event.pointer_mut(path).filter(|found| found.is_object()).map(Value::take);
+        read.object = object("/data/object");
+        read.previous = object("/data/previous_attributes").filter(|keys| *keys != json!({}));
+        Ok(read)
+    }
+}
+
+fn filled(value: &Value) -> Option<&str> {
+    value.as_str().filter(|text| !text.is_empty())
+}
+
+/// Seconds in snapshot events, RFC 3339 in thin ones.
+fn created(value: &Value) -> Option<DateTime<Utc>> {
+    match value {
+        Value::String(text) => DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc()),
+        other => json::seconds(other),
+    }
+}
+
+/// `customer`, or `customer_account` where a customer is an account.
+/// <https://docs.stripe.com/billing/v1-v2-customer-map>
+pub fn customer_id(object: &Value) -> Option<String> {
+    json::first_id(object, &["customer", "customer_account"])
+}
+
+/// A price or plan that is billed in arrears, by use.
+pub fn metered(priced: &Value) -> bool {
+    ["price/recurring/usage_type", "plan/usage_type", "pricing/price_details/price/recurring/usage_type"]
+        .iter()
+        .any(|path| json::at(priced, path).and_then(Value::as_str) == Some("metered"))
+}
