@@ -60,7 +60,12 @@ fn hash_of(secret: &str) -> Vec<u8> {
 ///
 /// # Errors
 /// The database cannot be written.
-pub async fn create(client: &impl GenericClient, name: &str, role: Role, expires_at: Option<DateTime<Utc>>) -> Result<(Token, String), DbError> {
+pub async fn create(
+    client: &impl GenericClient,
+    name: &str,
+    role: Role,
+    expires_at: Option<DateTime<Utc>>,
+) -> Result<(Token, String), DbError> {
     let mut random = [0u8; TOKEN_BYTES];
     rand::rng().fill_bytes(&mut random);
     let secret = format!("sl_{}_{}", role.as_str(), hex::encode(random));
@@ -72,9 +77,16 @@ pub async fn create(client: &impl GenericClient, name: &str, role: Role, expires
 ///
 /// # Errors
 /// The database cannot be written.
-pub async fn insert(client: &impl GenericClient, name: &str, role: Role, expires_at: Option<DateTime<Utc>>, secret: &str) -> Result<Token, DbError> {
+pub async fn insert(
+    client: &impl GenericClient,
+    name: &str,
+    role: Role,
+    expires_at: Option<DateTime<Utc>>,
+    secret: &str,
+) -> Result<Token, DbError> {
     let id = Uuid::now_v7();
-    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] = [&id, &name, &role.as_str(), &hash_of(secret), &expires_at];
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+        [&id, &name, &role.as_str(), &hash_of(secret), &expires_at];
     execute(client, sql!("schema/statements/token_create.sql"), &params).await?;
     Ok(Token { id, name: name.to_owned(), role, expires_at, revoked_at: None })
 }

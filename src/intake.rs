@@ -75,7 +75,12 @@ impl Intake {
         let mut queues = BTreeMap::new();
         for source in registry.sources.values() {
             let (sender, receiver) = mpsc::channel(QUEUE_DELIVERIES_MAX);
-            let flusher = flush::Flusher { pool: pool.clone(), journal: source.journal, calls: calls.clone(), wake: wake.clone() };
+            let flusher = flush::Flusher {
+                pool: pool.clone(),
+                journal: source.journal,
+                calls: calls.clone(),
+                wake: wake.clone(),
+            };
             tokio::spawn(flusher.run(receiver));
             queues.insert(source.journal, sender);
         }
@@ -101,7 +106,13 @@ impl Intake {
     ///
     /// # Errors
     /// [`IntakeError`]: nothing was stored, or it is not known to be.
-    pub async fn receive(&self, source: &Source, request: &Request<'_>, room: Room, now: DateTime<Utc>) -> Result<Receipt, IntakeError> {
+    pub async fn receive(
+        &self,
+        source: &Source,
+        request: &Request<'_>,
+        room: Room,
+        now: DateTime<Utc>,
+    ) -> Result<Receipt, IntakeError> {
         source.provider.verify(request, &source.settings, now)?;
         let headers = kept_headers(source, request);
         let (delivery, hints, unreadable) = match source.provider.split(request.body) {
@@ -117,7 +128,8 @@ impl Intake {
     }
 
     async fn store(&self, journal: i32, delivery: NewDelivery, room: Room) -> Result<Vec<Appended>, IntakeError> {
-        let queue = self.queues.get(&journal).ok_or_else(|| IntakeError::Unavailable("the source has no queue".to_owned()))?;
+        let queue =
+            self.queues.get(&journal).ok_or_else(|| IntakeError::Unavailable("the source has no queue".to_owned()))?;
         let (reply, answer) = oneshot::channel();
         queue.try_send(Job { delivery, reply, _room: room }).map_err(|_| IntakeError::Overloaded)?;
         match tokio::time::timeout(COMMIT_WAIT_MAX, answer).await {
@@ -131,7 +143,11 @@ impl Intake {
 
 /// The headers worth keeping, as JSON; never credentials.
 fn kept_headers(source: &Source, request: &Request<'_>) -> Option<String> {
-    let kept: BTreeMap<&str, &str> =
-        source.provider.kept_headers().iter().filter_map(|name| request.header(name).map(|value| (*name, value))).collect();
+    let kept: BTreeMap<&str, &str> = source
+        .provider
+        .kept_headers()
+        .iter()
+        .filter_map(|name| request.header(name).map(|value| (*name, value)))
+        .collect();
     serde_json::to_string(&kept).ok()
 }

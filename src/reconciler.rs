@@ -158,13 +158,22 @@ impl Reconciler {
     fn has_foreign_rules(&self, adopted: &rules::Adopted, said: &mut bool) -> bool {
         let foreign = adopted.hash != self.settings.rules_hash;
         if foreign && !*said {
-            warn!(account = self.account.name, "the adopted catalog and policy differ from this instance's file: no calls are made here until they are adopted");
+            warn!(
+                account = self.account.name,
+                "the adopted catalog and policy differ from this instance's file: no calls are made here until they are adopted"
+            );
         }
         *said = foreign;
         foreign
     }
 
-    async fn reconcile_source(&self, turn: &mut Turn, client: &deadpool_postgres::Client, source: &Source, place: Place) -> Result<(), Halt> {
+    async fn reconcile_source(
+        &self,
+        turn: &mut Turn,
+        client: &deadpool_postgres::Client,
+        source: &Source,
+        place: Place,
+    ) -> Result<(), Halt> {
         let window = TimeDelta::from_std(self.settings.coalesce).unwrap_or(TimeDelta::MAX);
         let since = turn.now - window;
         for dirty in subscriptions::dirty(client, place, since, SUBSCRIPTIONS_MAX).await? {
@@ -178,7 +187,13 @@ impl Reconciler {
 
     /// Makes one subscription's licenses equal its entitlements. `true`: there is nothing left
     /// to do now (what is in doubt comes back by itself).
-    async fn reconcile_one(&self, turn: &mut Turn, client: &deadpool_postgres::Client, source: &Source, dirty: &Dirty) -> Result<bool, Halt> {
+    async fn reconcile_one(
+        &self,
+        turn: &mut Turn,
+        client: &deadpool_postgres::Client,
+        source: &Source,
+        dirty: &Dirty,
+    ) -> Result<bool, Halt> {
         let steps = self.steps(turn, client, source, dirty).await?;
         for step in &steps {
             if !self.act(turn, client, step, dirty).await? {
@@ -192,7 +207,13 @@ impl Reconciler {
         Ok(self.steps(turn, client, source, dirty).await?.is_empty())
     }
 
-    async fn steps(&self, turn: &Turn, client: &deadpool_postgres::Client, source: &Source, dirty: &Dirty) -> Result<Vec<Step>, Halt> {
+    async fn steps(
+        &self,
+        turn: &Turn,
+        client: &deadpool_postgres::Client,
+        source: &Source,
+        dirty: &Dirty,
+    ) -> Result<Vec<Step>, Halt> {
         let ids = [dirty.state.subscription_id.clone()];
         let held: Vec<LicenseRecord> = licenses::of_subscriptions(client, turn.place, &source.name, &ids).await?;
         let context = SourceContext { name: &source.name, live: source.settings.livemode };

@@ -67,8 +67,17 @@ pub fn of(state: &State, item: &Item, counts: impl Fn(Loss) -> bool) -> Coverage
 }
 
 /// Where the snapshot itself says how far it is paid (FastSpring): lost with its last order.
-fn of_snapshot(state: &State, item: &Item, paid_through: Option<DateTime<Utc>>, counts: impl Fn(Loss) -> bool) -> Coverage {
-    let last = state.payments.iter().filter(|(_, p)| p.payment.status == PaymentStatus::Paid).max_by(|a, b| a.1.key.cmp(&b.1.key));
+fn of_snapshot(
+    state: &State,
+    item: &Item,
+    paid_through: Option<DateTime<Utc>>,
+    counts: impl Fn(Loss) -> bool,
+) -> Coverage {
+    let last = state
+        .payments
+        .iter()
+        .filter(|(_, p)| p.payment.status == PaymentStatus::Paid)
+        .max_by(|a, b| a.1.key.cmp(&b.1.key));
     let Some((payment, _)) = last else { return Coverage { paid_through, payment: None, lost: None } };
     let how = loss(state, payment, item);
     if counts(how) {
@@ -110,7 +119,9 @@ fn buys(payment: &PaymentState) -> bool {
 fn belongs(line: &PaymentLine, item: &Item) -> bool {
     match (&line.item_id, &line.price) {
         (Some(id), _) => *id == item.item_id,
-        (None, Some(price)) => item.product.keys.get("price") == Some(price) || item.product.keys.get("product") == Some(price),
+        (None, Some(price)) => {
+            item.product.keys.get("price") == Some(price) || item.product.keys.get("product") == Some(price)
+        }
         (None, None) => false,
     }
 }
@@ -131,7 +142,10 @@ pub fn loss(state: &State, payment: &str, item: &Item) -> Loss {
     }
     let by_refunds: i64 = succeeded().filter_map(|r| r.value.amount).fold(0, i64::saturating_add);
     let charges: Vec<_> = state.charges.iter().filter(|(k, _)| hits(k)).collect();
-    let by_charges: i64 = charges.iter().map(|(k, c)| given_back(state, k, c.value.amount_refunded, &c.key.at)).fold(0, i64::saturating_add);
+    let by_charges: i64 = charges
+        .iter()
+        .map(|(k, c)| given_back(state, k, c.value.amount_refunded, &c.key.at))
+        .fold(0, i64::saturating_add);
     let given = by_refunds.max(by_charges);
     let paid = state.payments.get(payment).and_then(|p| p.payment.amount_paid).filter(|a| *a > 0);
     let all = match paid {

@@ -75,7 +75,14 @@ struct Verdict {
 
 impl Verdict {
     fn nothing(reason: &'static str) -> Self {
-        Self { standing: Standing::None, reason, switch: Switch::Leave, paid_through: None, valid_until: None, is_trial: false }
+        Self {
+            standing: Standing::None,
+            reason,
+            switch: Switch::Leave,
+            paid_through: None,
+            valid_until: None,
+            is_trial: false,
+        }
     }
     fn off(standing: Standing, reason: &'static str) -> Self {
         Self { standing, switch: Switch::Off, ..Self::nothing(reason) }
@@ -84,7 +91,13 @@ impl Verdict {
 
 /// The entitlement of one item. `None`: its product is not in the catalog.
 #[must_use]
-pub fn of_item(state: &State, item: &Item, source: SourceContext<'_>, rules: &Rules, now: DateTime<Utc>) -> Option<Entitlement> {
+pub fn of_item(
+    state: &State,
+    item: &Item,
+    source: SourceContext<'_>,
+    rules: &Rules,
+    now: DateTime<Utc>,
+) -> Option<Entitlement> {
     let mapping = rules.map(source.name, &item.product)?;
     let policy = rules.policy(source.name, &mapping.product_code);
     let verdict = judge(state, item, source, policy, now);
@@ -176,9 +189,7 @@ fn by_coverage(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, 
     let trialing = snapshot.status == Status::Trialing;
     let end = if trialing { coverage.paid_through.max(snapshot.trial_end) } else { coverage.paid_through };
     let is_running = end.is_some_and(|e| e > now);
-    if !is_running
-        && let Some(lost) = coverage.lost.filter(|l| l.until > now)
-    {
+    if !is_running && let Some(lost) = coverage.lost.filter(|l| l.until > now) {
         let reason = if lost.how == Loss::DisputeLost { "dispute_lost" } else { "refunded" };
         return Verdict { paid_through: end, ..Verdict::off(Standing::Ended, reason) };
     }

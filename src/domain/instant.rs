@@ -93,7 +93,7 @@ fn cycle(prior: Option<&Snapshot>, sightings: &[Sighting<'_>], last: usize) -> D
 /// only in id by key.
 fn tied(sightings: &[Sighting<'_>], last: usize) -> bool {
     let winner = sightings[last];
-    sightings[..last].iter().any(|s| {
-        s.key.within == winner.key.within && s.key.rank == winner.key.rank && s.after != winner.after
-    })
+    sightings[..last]
+        .iter()
+        .any(|s| s.key.within == winner.key.within && s.key.rank == winner.key.rank && s.after != winner.after)
 }

@@ -28,7 +28,11 @@ impl Line {
         let suffix = if order_generation > 1 { format!(":g{order_generation}") } else { String::new() };
         let id = format!("{}:{line}{suffix}", self.source);
         let plain = id.len() <= ORDER_ID_MAX && id.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
-        if plain { id } else { format!("{}:sha256-{}{suffix}", self.source, &super::hash::of_bytes(line.as_bytes())[..40]) }
+        if plain {
+            id
+        } else {
+            format!("{}:sha256-{}{suffix}", self.source, &super::hash::of_bytes(line.as_bytes())[..40])
+        }
     }
 }
 
@@ -51,13 +55,24 @@ pub struct Observed {
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
     /// `POST /orders/create_order/`; the body as it is sent, customer data included.
-    CreateOrder { body: Value },
+    CreateOrder {
+        body: Value,
+    },
     /// `PATCH /licenses/{id}/` with the differing fields and the companions the API demands.
-    Update { license_id: i64, changes: Value },
-    Enable { license_id: i64 },
-    Disable { license_id: i64 },
+    Update {
+        license_id: i64,
+        changes: Value,
+    },
+    Enable {
+        license_id: i64,
+    },
+    Disable {
+        license_id: i64,
+    },
     /// Frees every active device of the license.
-    ResetDevices { license_id: i64 },
+    ResetDevices {
+        license_id: i64,
+    },
 }
 
 impl Action {

@@ -130,10 +130,8 @@ impl Rules {
     /// Key by key: product code, then source, then default, then the built-in defaults.
     #[must_use]
     pub fn policy(&self, source: &str, product_code: &str) -> Policy {
-        let tables: Vec<&PolicyTable> = [product_code, source, "default"]
-            .iter()
-            .filter_map(|name| self.policy.get(*name))
-            .collect();
+        let tables: Vec<&PolicyTable> =
+            [product_code, source, "default"].iter().filter_map(|name| self.policy.get(*name)).collect();
         fn first<T: Copy>(tables: &[&PolicyTable], get: impl Fn(&PolicyTable) -> Option<T>, default: T) -> T {
             tables.iter().find_map(|t| get(t)).unwrap_or(default)
         }

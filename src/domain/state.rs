@@ -223,9 +223,10 @@ impl State {
         if !field.ends_with("paid_through") {
             return snapshot.map(|r| r.position);
         }
-        let money = instant.iter().rev().find(|r| {
-            !matches!(r.fact.body, FactBody::Subscription { .. } | FactBody::Customer(_) | FactBody::Notice)
-        });
+        let money = instant
+            .iter()
+            .rev()
+            .find(|r| !matches!(r.fact.body, FactBody::Subscription { .. } | FactBody::Customer(_) | FactBody::Notice));
         money.or(snapshot).map(|r| r.position)
     }
 
@@ -272,7 +273,8 @@ impl State {
     #[must_use]
     pub fn canonical(&self) -> Value {
         let snapshot = self.snapshot.as_ref().map(|s| &s.value);
-        let items: Vec<Value> = snapshot.map(|s| s.items.iter().map(|i| self.canonical_item(i)).collect()).unwrap_or_default();
+        let items: Vec<Value> =
+            snapshot.map(|s| s.items.iter().map(|i| self.canonical_item(i)).collect()).unwrap_or_default();
         json!({
             "subscription_id": self.subscription_id,
             "customer_id": snapshot.and_then(|s| s.customer_id.clone()),

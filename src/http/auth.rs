@@ -38,7 +38,8 @@ impl FromRequest for Admin {
 }
 
 async fn identify(request: &HttpRequest, wanted: Role) -> Result<Token, Problem> {
-    let secret = bearer(request).ok_or_else(|| Problem::unauthorized("a bearer token is needed: `subledger token create`"))?;
+    let secret =
+        bearer(request).ok_or_else(|| Problem::unauthorized("a bearer token is needed: `subledger token create`"))?;
     let app = request.app_data::<Shared>().ok_or_else(|| Problem::unavailable("the service is not ready"))?;
     let client = app.projector.pool.get().await?;
     let token = control::find(&client, &secret).await?;
@@ -53,5 +54,6 @@ fn bearer(request: &HttpRequest) -> Option<String> {
     let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, secret) = header.split_once(' ')?;
     let secret = secret.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !secret.is_empty() && secret.len() <= TOKEN_CHARS_MAX).then(|| secret.to_owned())
+    (scheme.eq_ignore_ascii_case("bearer") && !secret.is_empty() && secret.len() <= TOKEN_CHARS_MAX)
+        .then(|| secret.to_owned())
 }

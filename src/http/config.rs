@@ -36,7 +36,8 @@ pub(super) async fn adopt(app: Shared, admin: Admin, asked: web::Json<Adopt>) ->
     }
     let client = app.projector.pool.get().await?;
     let system = app.projector.registry.system;
-    let adopted = rules::adopt(&client, system, &app.file_rules, &admin.0.name, asked.reason.trim(), Utc::now()).await?;
+    let adopted =
+        rules::adopt(&client, system, &app.file_rules, &admin.0.name, asked.reason.trim(), Utc::now()).await?;
     let mut looked_at = 0;
     for source in app.projector.registry.sources.values() {
         looked_at += timed::after_new_rules(&app.projector, source).await?;

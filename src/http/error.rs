@@ -74,7 +74,9 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(self.status);
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
         match self.status {
-            StatusCode::SERVICE_UNAVAILABLE => response.insert_header((header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S))),
+            StatusCode::SERVICE_UNAVAILABLE => {
+                response.insert_header((header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S)))
+            }
             StatusCode::UNAUTHORIZED => response.insert_header((header::WWW_AUTHENTICATE, "Bearer")),
             _ => &mut response,
         };

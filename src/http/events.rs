@@ -111,7 +111,8 @@ async fn page(
         None => journal::tail(client, journal.id).await? + 1,
     };
     cursor.insert(journal.name.clone(), start);
-    let statement = if ascending { sql!("projections/events/list_asc.sql") } else { sql!("projections/events/list_desc.sql") };
+    let statement =
+        if ascending { sql!("projections/events/list_asc.sql") } else { sql!("projections/events/list_desc.sql") };
     let text = |t: &Option<String>| view::present(t.as_deref()).map(ToOwned::to_owned);
     let rows = query(
         client,
@@ -174,8 +175,11 @@ pub(super) async fn one(app: Shared, _: Auditor, path: web::Path<(String, i64)>)
     let client = app.projector.pool.get().await?;
     let (journal, event) = find(&client, &path).await?;
     let place = view::live(&client, journal.id).await?;
-    let row = query_opt(&client, sql!("projections/events/one.sql"), &[&place.generation, &journal.id, &event.position]).await?;
-    let copies = query_opt(&client, sql!("schema/statements/duplicates_of.sql"), &[&journal.id, &event.position]).await?;
+    let row =
+        query_opt(&client, sql!("projections/events/one.sql"), &[&place.generation, &journal.id, &event.position])
+            .await?;
+    let copies =
+        query_opt(&client, sql!("schema/statements/duplicates_of.sql"), &[&journal.id, &event.position]).await?;
     let own = journal.kind != JournalKind::Source;
     let pending = if own { "recorded" } else { "pending" };
     let text = |name: &str| row.as_ref().and_then(|r| r.get::<_, Option<String>>(name));
@@ -210,7 +214,8 @@ fn meaning_of(app: &Shared, journal: &Journal, event: &StoredEvent) -> (Value, V
     match app.projector.registry.source_of(journal.id) {
         Some(source) => {
             let meaning = meaning::of(source.provider, event);
-            let entities: std::collections::BTreeSet<String> = meaning.translation.facts.iter().map(|f| f.entity.key()).collect();
+            let entities: std::collections::BTreeSet<String> =
+                meaning.translation.facts.iter().map(|f| f.entity.key()).collect();
             (json!(meaning.translation.facts), json!(entities))
         }
         None => (event.bytes.as_deref().and_then(|b| serde_json::from_slice(b).ok()).unwrap_or(Value::Null), json!([])),
@@ -223,7 +228,12 @@ pub(super) struct Part {
 }
 
 /// The exact bytes of the delivery, or with `?part=event` of the event, as an attachment.
-pub(super) async fn body(app: Shared, _: Auditor, path: web::Path<(String, i64)>, part: web::Query<Part>) -> Result<HttpResponse, Problem> {
+pub(super) async fn body(
+    app: Shared,
+    _: Auditor,
+    path: web::Path<(String, i64)>,
+    part: web::Query<Part>,
+) -> Result<HttpResponse, Problem> {
     let client = app.projector.pool.get().await?;
     let (journal, event) = find(&client, &path).await?;
     let content_type = content_type(&event);
@@ -232,10 +242,14 @@ pub(super) async fn body(app: Shared, _: Auditor, path: web::Path<(String, i64)>
         Some("event") => event.bytes,
         Some(_) => return Err(Problem::field("part", "must be delivery or event")),
     };
-    let bytes = bytes.ok_or_else(|| Problem::new(actix_web::http::StatusCode::GONE, "Gone", "the bytes were erased"))?;
+    let bytes =
+        bytes.ok_or_else(|| Problem::new(actix_web::http::StatusCode::GONE, "Gone", "the bytes were erased"))?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, content_type))
-        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}-{}\"", journal.name, event.position)))
+        .insert_header((
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{}-{}\"", journal.name, event.position),
+        ))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((header::CONTENT_SECURITY_POLICY, "sandbox"))
         .body(bytes))

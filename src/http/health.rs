@@ -32,6 +32,9 @@ async fn checks(app: &Shared) -> Vec<(&'static str, bool)> {
         ("database", true),
         ("schema", schema),
         ("writable", writable.is_ok_and(|row| row.get(0))),
-        ("journals", journals.is_ok_and(|live| app.projector.registry.sources.values().all(|s| live.contains_key(&s.journal)))),
+        (
+            "journals",
+            journals.is_ok_and(|live| app.projector.registry.sources.values().all(|s| live.contains_key(&s.journal))),
+        ),
     ]
 }

@@ -36,7 +36,8 @@ pub(super) async fn list(app: Shared, _: Auditor, filter: web::Query<Filter>) ->
     for account in app.projector.registry.accounts.values() {
         let place = view::live(&client, account.journal).await?;
         let statement = sql!("projections/licenses/list.sql");
-        let rows = query(&client, statement, &[&place.generation, &place.journal, &after, &(limit + 1), &state]).await?;
+        let rows =
+            query(&client, statement, &[&place.generation, &place.journal, &after, &(limit + 1), &state]).await?;
         found.extend(rows.iter().filter_map(|row| serde_json::from_value(row.get("record")).ok()));
     }
     found.sort_by(|a, b| a.order_id.cmp(&b.order_id));
@@ -75,7 +76,12 @@ pub(super) async fn why(app: Shared, _: Auditor, order_id: web::Path<String>) ->
     let client = app.projector.pool.get().await?;
     let found = find(&client, &app, &order_id).await?;
     let line = &found.record.line;
-    let source = app.projector.registry.sources.get(&line.source).ok_or_else(|| Problem::not_found("its source is not configured here"))?;
+    let source = app
+        .projector
+        .registry
+        .sources
+        .get(&line.source)
+        .ok_or_else(|| Problem::not_found("its source is not configured here"))?;
     let adopted = rules::adopted(&client, app.projector.registry.system).await?;
     let now = database_now(&client).await?;
     let state = subscriptions::state(&client, source, &line.subscription_id, None, i64::MAX).await?.unwrap_or_default();
@@ -131,7 +137,12 @@ fn fields(source: &Source, state: &State, desired: Option<&Desired>, record: &Li
 /// Intents and outcomes of the order, oldest first.
 async fn calls(client: &Client, found: &Found<'_>) -> Result<Vec<Value>, Problem> {
     let entity = format!("order:{}", found.record.order_id);
-    let rows = query(client, sql!("projections/licenses/calls.sql"), &[&found.place.generation, &found.place.journal, &entity]).await?;
+    let rows = query(
+        client,
+        sql!("projections/licenses/calls.sql"),
+        &[&found.place.generation, &found.place.journal, &entity],
+    )
+    .await?;
     let positions: Vec<i64> = rows.iter().map(|r| r.get(0)).collect();
     let journal = crate::ledger::journal::of_account(&found.account.name);
     let events = read::at(client, found.place.journal, &positions).await?;

@@ -45,7 +45,9 @@ pub(super) async fn parked(app: Shared, _: Auditor, page: web::Query<Page>) -> R
     let mut parked = Vec::new();
     for account in app.projector.registry.accounts.values() {
         let place = view::live(&client, account.journal).await?;
-        let rows = query(&client, sql!("projections/licenses/parked.sql"), &[&place.generation, &place.journal, &limit]).await?;
+        let rows =
+            query(&client, sql!("projections/licenses/parked.sql"), &[&place.generation, &place.journal, &limit])
+                .await?;
         for row in rows {
             let Ok(record) = serde_json::from_value::<LicenseRecord>(row.get("record")) else { continue };
             parked.push(json!({

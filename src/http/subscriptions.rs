@@ -54,7 +54,13 @@ pub(super) async fn list(app: Shared, _: Auditor, filter: web::Query<Filter>) ->
     Ok(HttpResponse::Ok().json(json!({"subscriptions": found, "next_cursor": next})))
 }
 
-async fn page(client: &Client, source: &Source, after: &str, limit: i64, status: Option<&str>) -> Result<Vec<Value>, Problem> {
+async fn page(
+    client: &Client,
+    source: &Source,
+    after: &str,
+    limit: i64,
+    status: Option<&str>,
+) -> Result<Vec<Value>, Problem> {
     let place = view::live(client, source.journal).await?;
     let rows = query(
         client,
@@ -89,9 +95,15 @@ pub(super) struct When {
 
 /// One subscription. `as_of` filters facts by the provider's clock, `known_at` events by ours,
 /// `at` (default `as_of`, else now) is the instant that dates are judged at.
-pub(super) async fn one(app: Shared, _: Auditor, path: web::Path<(String, String)>, when: web::Query<When>) -> Result<HttpResponse, Problem> {
+pub(super) async fn one(
+    app: Shared,
+    _: Auditor,
+    path: web::Path<(String, String)>,
+    when: web::Query<When>,
+) -> Result<HttpResponse, Problem> {
     let (source, id) = path.into_inner();
-    let source = app.projector.registry.sources.get(&source).ok_or_else(|| Problem::not_found("there is no such source"))?;
+    let source =
+        app.projector.registry.sources.get(&source).ok_or_else(|| Problem::not_found("there is no such source"))?;
     let client = app.projector.pool.get().await?;
     let as_of = view::instant("as_of", when.as_of.as_deref())?;
     let at = match view::instant("at", when.at.as_deref())?.or(as_of) {
@@ -130,8 +142,9 @@ async fn known(client: &Client, source: &Source, _system: i32, asked: Option<&st
         let at = crate::ledger::read::at(client, source.journal, &[position]).await?;
         return Ok(Known { position, instant: at.first().map(|e| e.recorded_at) });
     }
-    let instant = view::instant("known_at", Some(text))
-        .map_err(|_| Problem::field("known_at", "must be an instant, or a position vector such as {\"stripe-main\":1042}"))?;
+    let instant = view::instant("known_at", Some(text)).map_err(|_| {
+        Problem::field("known_at", "must be an instant, or a position vector such as {\"stripe-main\":1042}")
+    })?;
     let row = query_opt(client, sql!("schema/statements/position_at.sql"), &[&source.journal, &instant]).await?;
     Ok(Known { position: row.map_or(0, |r| r.get(0)), instant })
 }
@@ -152,7 +165,8 @@ pub(super) async fn state(
 ) -> Result<Option<State>, Problem> {
     let place = view::live(client, source.journal).await?;
     let key = crate::domain::fact::Entity::subscription(id).key();
-    let gathered = gather::facts(client, place, source.provider, std::slice::from_ref(&key), &HashMap::new(), up_to).await?;
+    let gathered =
+        gather::facts(client, place, source.provider, std::slice::from_ref(&key), &HashMap::new(), up_to).await?;
     let Some(mut gathered) = gathered.into_iter().next().map(|(_, g)| g) else { return Ok(None) };
     if let Some(as_of) = as_of {
         gathered.facts.retain(|r| r.fact.key.at <= as_of);

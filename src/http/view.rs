@@ -41,7 +41,9 @@ pub(super) fn instant(name: &str, asked: Option<&str>) -> Result<Option<DateTime
     let Some(text) = present(asked) else { return Ok(None) };
     // A `+` of an offset arrives as a space.
     let parsed = DateTime::parse_from_rfc3339(&text.replace(' ', "+"));
-    parsed.map(|t| Some(t.with_timezone(&Utc))).map_err(|_| Problem::field(name, "must be an instant such as 2026-12-19T10:00:00Z"))
+    parsed
+        .map(|t| Some(t.with_timezone(&Utc)))
+        .map_err(|_| Problem::field(name, "must be an instant such as 2026-12-19T10:00:00Z"))
 }
 
 /// The live generation of a journal.
@@ -79,14 +81,19 @@ pub(super) struct Asked {
 }
 
 /// A subscription in the shape of the contract.
-pub(super) fn subscription(source: &Source, state: &State, rules: &Rules, held: &[LicenseRecord], asked: &Asked) -> Value {
+pub(super) fn subscription(
+    source: &Source,
+    state: &State,
+    rules: &Rules,
+    held: &[LicenseRecord],
+    asked: &Asked,
+) -> Value {
     let context = SourceContext { name: &source.name, live: source.settings.livemode };
     let deserved = deserved(state, context, rules, asked.at);
     let steps = diff(&deserved, held, state);
     let snapshot = state.snapshot.as_ref().map(|s| &s.value);
-    let items: Vec<Value> = snapshot
-        .map(|s| s.items.iter().map(|i| item(state, i, &deserved, held, &steps)).collect())
-        .unwrap_or_default();
+    let items: Vec<Value> =
+        snapshot.map(|s| s.items.iter().map(|i| item(state, i, &deserved, held, &steps)).collect()).unwrap_or_default();
     json!({
         "source": source.name,
         "subscription_id": state.subscription_id,
@@ -107,11 +114,16 @@ pub(super) fn subscription(source: &Source, state: &State, rules: &Rules, held: 
     })
 }
 
-fn item(state: &State, item: &crate::domain::fact::Item, deserved: &Deserved, held: &[LicenseRecord], steps: &[Step]) -> Value {
+fn item(
+    state: &State,
+    item: &crate::domain::fact::Item,
+    deserved: &Deserved,
+    held: &[LicenseRecord],
+    steps: &[Step],
+) -> Value {
     let desired = deserved.lines.iter().find(|d| d.item_id == item.item_id);
-    let paid_through = desired
-        .and_then(|d| d.entitlement.paid_through)
-        .or_else(|| crate::domain::coverage::canonical(state, item));
+    let paid_through =
+        desired.and_then(|d| d.entitlement.paid_through).or_else(|| crate::domain::coverage::canonical(state, item));
     json!({
         "item_id": item.item_id,
         "product": item.product.keys,

@@ -21,7 +21,8 @@ const BODY_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Takes a delivery in; answers after it is committed.
 pub(super) async fn receive(app: Shared, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let name = request.match_info().get("source").unwrap_or_default();
-    let source = app.projector.registry.sources.get(name).ok_or_else(|| Problem::not_found("there is no such source"))?;
+    let source =
+        app.projector.registry.sources.get(name).ok_or_else(|| Problem::not_found("there is no such source"))?;
     let declared = declared_length(&request);
     if declared.is_some_and(|n| n > app.max_body_bytes) {
         return Err(refuse(&app, source, &request, "too_large", too_large(&app), declared));
@@ -95,7 +96,14 @@ fn unavailable(error: IntakeError) -> Problem {
     }
 }
 
-fn refuse(app: &Shared, source: &Source, request: &HttpRequest, code: &'static str, problem: Problem, bytes: Option<usize>) -> Problem {
+fn refuse(
+    app: &Shared,
+    source: &Source,
+    request: &HttpRequest,
+    code: &'static str,
+    problem: Problem,
+    bytes: Option<usize>,
+) -> Problem {
     app.intake.refusals.note(Refused {
         at: Utc::now(),
         source: source.name.clone(),

@@ -10,7 +10,12 @@ use crate::providers::EventHint;
 const UNREADABLE: &str = "unreadable";
 
 /// A delivery of readable events. `None`: the ranges are not rising ranges of the body.
-pub(super) fn readable(body: &[u8], hints: &[EventHint], headers: Option<String>, now: DateTime<Utc>) -> Option<NewDelivery> {
+pub(super) fn readable(
+    body: &[u8],
+    hints: &[EventHint],
+    headers: Option<String>,
+    now: DateTime<Utc>,
+) -> Option<NewDelivery> {
     let mut parts: Vec<Vec<u8>> = Vec::with_capacity(hints.len() * 2 + 1);
     let mut events = Vec::with_capacity(hints.len());
     let mut at = 0;

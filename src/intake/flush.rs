@@ -7,8 +7,8 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tracing::{error, warn};
 
 use super::Job;
-use crate::ledger::append::{AppendError, Appended, append};
 use crate::ledger::append::NewDelivery;
+use crate::ledger::append::{AppendError, Appended, append};
 use crate::postgres::{DbError, execute};
 use crate::sql;
 
@@ -44,19 +44,25 @@ impl Flusher {
     }
 
     async fn flush(&self, jobs: Vec<Job>) {
-        let (deliveries, replies): (Vec<NewDelivery>, Vec<_>) = jobs.into_iter().map(|j| (j.delivery, (j.reply, j._room))).unzip();
+        let (deliveries, replies): (Vec<NewDelivery>, Vec<_>) =
+            jobs.into_iter().map(|j| (j.delivery, (j.reply, j._room))).unzip();
         let answers = match self.append(&deliveries).await {
             Ok(appended) => per_delivery(&deliveries, appended).into_iter().map(Ok).collect(),
             // One bad row must not fail its batch.
-            Err(AppendError::Database(e)) if e.is_data_error() && deliveries.len() > 1 => self.one_by_one(&deliveries).await,
+            Err(AppendError::Database(e)) if e.is_data_error() && deliveries.len() > 1 => {
+                self.one_by_one(&deliveries).await
+            }
             Err(e) => {
                 error!(journal = self.journal, deliveries = deliveries.len(), error = %e, "an append failed; the providers will send again");
                 vec![Err(StoreError(e.to_string())); deliveries.len()]
             }
         };
         self.wake.notify_one();
-        let duplicates: Vec<i64> =
-            answers.iter().flatten().flat_map(|a: &Vec<Appended>| a.iter().filter(|a| !a.is_new).map(|a| a.position)).collect();
+        let duplicates: Vec<i64> = answers
+            .iter()
+            .flatten()
+            .flat_map(|a: &Vec<Appended>| a.iter().filter(|a| !a.is_new).map(|a| a.position))
+            .collect();
         for ((reply, _room), answer) in replies.into_iter().zip(answers) {
             let _ = reply.send(answer); // the requester may have left; the event is stored all the same
         }

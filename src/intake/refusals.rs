@@ -57,8 +57,15 @@ impl Refusals {
 
 async fn write(pool: &Pool, refused: &Refused) -> Result<(), DbError> {
     let client = pool.get().await?;
-    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
-        [&RING_ROWS, &refused.at, &refused.source, &refused.code, &refused.detail, &refused.remote, &refused.body_bytes];
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 7] = [
+        &RING_ROWS,
+        &refused.at,
+        &refused.source,
+        &refused.code,
+        &refused.detail,
+        &refused.remote,
+        &refused.body_bytes,
+    ];
     execute(&client, sql!("schema/statements/note_refusal.sql"), &params).await?;
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! The one way in: `ledger.append`, one call for one journal, in one transaction.
 
 use chrono::{DateTime, Utc};
+use deadpool_postgres::GenericClient;
 use rand::RngCore;
 use sha2::{Digest, Sha256};
-use deadpool_postgres::GenericClient;
 
 use crate::postgres::{DbError, sqlstate};
 use crate::sql;
@@ -185,7 +185,12 @@ pub async fn append(
         })?;
     let answers: Vec<Appended> = rows
         .iter()
-        .map(|row| Appended { position: row.get(0), is_new: row.get(1), is_variant: row.get(2), recorded_at: row.get(3) })
+        .map(|row| Appended {
+            position: row.get(0),
+            is_new: row.get(1),
+            is_variant: row.get(2),
+            recorded_at: row.get(3),
+        })
         .collect();
     if answers.len() == arrays.dedupe_key.len() {
         Ok(answers)

@@ -1,8 +1,8 @@
 //! Reading the ledger in position order.
 
 use chrono::{DateTime, Utc};
-use futures_util::{TryStreamExt, pin_mut};
 use deadpool_postgres::GenericClient;
+use futures_util::{TryStreamExt, pin_mut};
 use tokio_postgres::Row;
 
 use crate::postgres::{DbError, query};
@@ -69,7 +69,8 @@ pub async fn after(
     limit: i64,
 ) -> Result<Vec<StoredEvent>, DbError> {
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&journal, &position, &limit];
-    let rows = client.query_raw(&client.prepare_cached(sql!("schema/statements/read_after.sql")).await?, params).await?;
+    let rows =
+        client.query_raw(&client.prepare_cached(sql!("schema/statements/read_after.sql")).await?, params).await?;
     pin_mut!(rows);
     let mut events = Vec::new();
     let mut bytes = 0;
@@ -99,5 +100,10 @@ pub async fn at(client: &impl GenericClient, journal: i32, positions: &[i64]) ->
 pub async fn body(client: &impl GenericClient, journal: i32, carrier: i64) -> Result<Option<Vec<u8>>, DbError> {
     let rows = query(client, sql!("schema/statements/body.sql"), &[&journal, &carrier]).await?;
     let parts = rows.iter().map(|row| row.get::<_, &[u8]>(1));
-    Ok((!rows.is_empty()).then(|| parts.fold(Vec::new(), |mut body, part| { body.extend_from_slice(part); body })))
+    Ok((!rows.is_empty()).then(|| {
+        parts.fold(Vec::new(), |mut body, part| {
+            body.extend_from_slice(part);
+            body
+        })
+    }))
 }

@@ -1,8 +1,8 @@
 //! The adopted rules: catalog and policy as an event of the system journal.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use deadpool_postgres::GenericClient;
+use serde::{Deserialize, Serialize};
 
 use super::append::{AppendError, NewDelivery, append};
 use crate::domain::hash;

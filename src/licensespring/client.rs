@@ -62,7 +62,8 @@ impl Client {
     /// The URL or key cannot be used.
     pub fn new(base_url: &str, api_key: &SecretString, timeout: Duration) -> Result<Self, ClientError> {
         let base = reqwest::Url::parse(base_url).map_err(|e| ClientError::BaseUrl(e.to_string()))?;
-        let mut key = HeaderValue::from_str(&format!("Api-Key {}", api_key.expose_secret())).map_err(|_| ClientError::Key)?;
+        let mut key =
+            HeaderValue::from_str(&format!("Api-Key {}", api_key.expose_secret())).map_err(|_| ClientError::Key)?;
         key.set_sensitive(true);
         let http = reqwest::Client::builder()
             .default_headers(HeaderMap::from_iter([(AUTHORIZATION, key)]))
@@ -78,12 +79,18 @@ impl Client {
     /// Makes one changing call.
     pub async fn act(&self, action: &Action) -> Answer {
         match action {
-            Action::CreateOrder { body } => self.send(Method::POST, "api/v1/orders/create_order/", &[], Some(body)).await,
+            Action::CreateOrder { body } => {
+                self.send(Method::POST, "api/v1/orders/create_order/", &[], Some(body)).await
+            }
             Action::Update { license_id, changes } => {
                 self.send(Method::PATCH, &format!("api/v1/licenses/{license_id}/"), &[], Some(changes)).await
             }
-            Action::Enable { license_id } => self.send(Method::POST, &format!("api/v1/licenses/{license_id}/enable/"), &[], None).await,
-            Action::Disable { license_id } => self.send(Method::POST, &format!("api/v1/licenses/{license_id}/disable/"), &[], None).await,
+            Action::Enable { license_id } => {
+                self.send(Method::POST, &format!("api/v1/licenses/{license_id}/enable/"), &[], None).await
+            }
+            Action::Disable { license_id } => {
+                self.send(Method::POST, &format!("api/v1/licenses/{license_id}/disable/"), &[], None).await
+            }
             Action::ResetDevices { license_id } => self.reset_devices(*license_id).await,
         }
     }
@@ -110,7 +117,9 @@ impl Client {
     /// The answer, where it says neither.
     pub async fn license(&self, license_id: i64) -> Result<Option<Observed>, Answer> {
         match self.send(Method::GET, &format!("api/v1/licenses/{license_id}/"), &[], None).await {
-            Answer::Done { body, .. } => wire::observed(&body).map(Some).ok_or_else(|| Answer::Ambiguous("the license cannot be read".to_owned())),
+            Answer::Done { body, .. } => wire::observed(&body)
+                .map(Some)
+                .ok_or_else(|| Answer::Ambiguous("the license cannot be read".to_owned())),
             Answer::Refused { status: 404, .. } => Ok(None),
             other => Err(other),
         }
@@ -124,10 +133,12 @@ impl Client {
     pub async fn license_of_order(&self, order_id: &str) -> Result<Option<Observed>, Answer> {
         let mut offset = 0;
         for _ in 0..PAGES_MAX {
-            let query = [("order__store_id", order_id.to_owned()), ("limit", PAGE.to_string()), ("offset", offset.to_string())];
+            let query =
+                [("order__store_id", order_id.to_owned()), ("limit", PAGE.to_string()), ("offset", offset.to_string())];
             let answer = self.send(Method::GET, "api/v1/licenses/", &query, None).await;
             let Answer::Done { body, .. } = answer else { return Err(answer) };
-            let rows = body["results"].as_array().ok_or_else(|| Answer::Ambiguous("the list cannot be read".to_owned()))?;
+            let rows =
+                body["results"].as_array().ok_or_else(|| Answer::Ambiguous("the list cannot be read".to_owned()))?;
             if let Some(row) = rows.iter().find(|r| r["order_store_id"].as_str() == Some(order_id)) {
                 return Ok(wire::observed(row));
             }
@@ -140,7 +151,9 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, query: &[(&str, String)], body: Option<&Value>) -> Answer {
-        let Ok(url) = self.base.join(path) else { return Answer::Unsent("the path cannot be joined to base_url".to_owned()) };
+        let Ok(url) = self.base.join(path) else {
+            return Answer::Unsent("the path cannot be joined to base_url".to_owned());
+        };
         let mut request = self.http.request(method, url).query(query);
         if let Some(body) = body {
             request = request.json(body);
@@ -155,7 +168,11 @@ impl Client {
 
 async fn answer(mut response: reqwest::Response) -> Answer {
     let status = response.status();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| wire::retry_after_s(v, Utc::now()));
+    let retry_after = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| wire::retry_after_s(v, Utc::now()));
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
@@ -167,8 +184,12 @@ async fn answer(mut response: reqwest::Response) -> Answer {
     }
     let code = status.as_u16();
     match status {
-        s if s.is_success() => Answer::Done { status: code, body: serde_json::from_slice(&body).unwrap_or(Value::Null) },
-        StatusCode::TOO_MANY_REQUESTS => Answer::Throttled { wait: retry_after.map_or(THROTTLE_DEFAULT, Duration::from_secs) },
+        s if s.is_success() => {
+            Answer::Done { status: code, body: serde_json::from_slice(&body).unwrap_or(Value::Null) }
+        }
+        StatusCode::TOO_MANY_REQUESTS => {
+            Answer::Throttled { wait: retry_after.map_or(THROTTLE_DEFAULT, Duration::from_secs) }
+        }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Answer::Unauthorized { status: code },
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Answer::Ambiguous(format!("status {code}")),
         s if s.is_client_error() => Answer::Refused { status: code, message: wire::message(&body) },

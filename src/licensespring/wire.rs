@@ -55,7 +55,9 @@ pub fn message(body: &[u8]) -> String {
     let text = match (&value["code"], &value["message"], &value["detail"], &value["errors"]) {
         (Value::String(code), Value::String(message), _, _) => format!("{code}: {message}"),
         (_, _, Value::String(detail), _) => detail.clone(),
-        (_, _, _, Value::Array(errors)) => errors.iter().filter_map(|e| e["message"].as_str()).collect::<Vec<_>>().join("; "),
+        (_, _, _, Value::Array(errors)) => {
+            errors.iter().filter_map(|e| e["message"].as_str()).collect::<Vec<_>>().join("; ")
+        }
         _ => value.to_string(),
     };
     let words = text.split_whitespace().map(|w| if w.contains('@') { "(address)" } else { w });
@@ -79,7 +81,11 @@ mod tests {
 
     #[test]
     fn a_license_is_read_in_every_documented_form() {
-        for (id, date) in [(json!(1_700_000_000_000_003_i64), "2026-12-23"), (json!("1700000000000003"), "2026-12-23T00:00:00Z"), (json!(1_700_000_000_000_003_i64), "2026-12-23 00:00:00")] {
+        for (id, date) in [
+            (json!(1_700_000_000_000_003_i64), "2026-12-23"),
+            (json!("1700000000000003"), "2026-12-23T00:00:00Z"),
+            (json!(1_700_000_000_000_003_i64), "2026-12-23 00:00:00"),
+        ] {
             let license = json!({"id": id, "enabled": true, "validity_period": date, "is_trial": false, "product": {"short_code": "PRO"}});
             let seen = observed(&license).unwrap();
             assert_eq!(seen.license_id, 1_700_000_000_000_003);

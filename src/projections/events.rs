@@ -69,7 +69,12 @@ pub async fn save(client: &impl GenericClient, place: Place, rows: &[EventRow]) 
 /// The database cannot be written.
 pub async fn mention(client: &impl GenericClient, place: Place, mentions: &[(String, i64)]) -> Result<(), DbError> {
     let (entities, positions): (Vec<&str>, Vec<i64>) = mentions.iter().map(|(e, p)| (e.as_str(), *p)).unzip();
-    execute(client, sql!("projections/events/mention.sql"), &[&place.generation, &place.journal, &entities, &positions]).await?;
+    execute(
+        client,
+        sql!("projections/events/mention.sql"),
+        &[&place.generation, &place.journal, &entities, &positions],
+    )
+    .await?;
     Ok(())
 }
 
@@ -77,25 +82,47 @@ pub async fn mention(client: &impl GenericClient, place: Place, mentions: &[(Str
 ///
 /// # Errors
 /// The database cannot be read.
-pub async fn mentioned_before(client: &impl GenericClient, place: Place, entities: &[String], position: i64) -> Result<Vec<String>, DbError> {
-    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&place.generation, &place.journal, &entities, &position];
-    Ok(query(client, sql!("projections/events/mentioned_before.sql"), &params).await?.iter().map(|r| r.get(0)).collect())
+pub async fn mentioned_before(
+    client: &impl GenericClient,
+    place: Place,
+    entities: &[String],
+    position: i64,
+) -> Result<Vec<String>, DbError> {
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
+        [&place.generation, &place.journal, &entities, &position];
+    Ok(query(client, sql!("projections/events/mentioned_before.sql"), &params)
+        .await?
+        .iter()
+        .map(|r| r.get(0))
+        .collect())
 }
 
 /// Every (entity, position) that speaks of these entities.
 ///
 /// # Errors
 /// The database cannot be read.
-pub async fn mentions(client: &impl GenericClient, place: Place, entities: &[String]) -> Result<Vec<(String, i64)>, DbError> {
+pub async fn mentions(
+    client: &impl GenericClient,
+    place: Place,
+    entities: &[String],
+) -> Result<Vec<(String, i64)>, DbError> {
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&place.generation, &place.journal, &entities];
-    Ok(query(client, sql!("projections/events/mentions.sql"), &params).await?.iter().map(|r| (r.get(0), r.get(1))).collect())
+    Ok(query(client, sql!("projections/events/mentions.sql"), &params)
+        .await?
+        .iter()
+        .map(|r| (r.get(0), r.get(1)))
+        .collect())
 }
 
 /// Events that had no subscription have found theirs: (position, subscription, customer).
 ///
 /// # Errors
 /// The database cannot be written.
-pub async fn linked(client: &impl GenericClient, place: Place, rows: &[(i64, String, Option<String>)]) -> Result<(), DbError> {
+pub async fn linked(
+    client: &impl GenericClient,
+    place: Place,
+    rows: &[(i64, String, Option<String>)],
+) -> Result<(), DbError> {
     let positions: Vec<i64> = rows.iter().map(|r| r.0).collect();
     let subscriptions: Vec<&str> = rows.iter().map(|r| r.1.as_str()).collect();
     let customers: Vec<Option<&str>> = rows.iter().map(|r| r.2.as_deref()).collect();

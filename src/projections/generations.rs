@@ -99,7 +99,11 @@ pub async fn ensure(client: &mut deadpool_postgres::Client) -> Result<(), DbErro
         None => open_in(&tx, "live").await?,
     };
     for id in journals.keys() {
-        tx.execute("INSERT INTO control.live (journal, generation) VALUES ($1, $2) ON CONFLICT DO NOTHING", &[id, &generation]).await?;
+        tx.execute(
+            "INSERT INTO control.live (journal, generation) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            &[id, &generation],
+        )
+        .await?;
         tx.execute(
             "INSERT INTO control.checkpoints (generation, journal)
              SELECT generation, $1 FROM control.generations WHERE state <> 'dropped' ON CONFLICT DO NOTHING",
@@ -152,7 +156,9 @@ pub async fn differences(client: &impl GenericClient, a: i32, b: i32) -> Result<
 /// What a promotion came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Promotion {
-    Promoted { previous: i32 },
+    Promoted {
+        previous: i32,
+    },
     /// The new generation has not read as far as the live one: follow on and try again.
     NotCaughtUp,
 }
@@ -167,7 +173,11 @@ pub async fn promote(client: &mut deadpool_postgres::Client, generation: i32) ->
     let row = tx.query_one("SELECT generation FROM control.generations WHERE state = 'live' FOR UPDATE", &[]).await?;
     let live: i32 = row.get(0);
     let both = vec![live, generation];
-    tx.query("SELECT 1 FROM control.checkpoints WHERE generation = ANY($1) ORDER BY journal, generation FOR UPDATE", &[&both]).await?;
+    tx.query(
+        "SELECT 1 FROM control.checkpoints WHERE generation = ANY($1) ORDER BY journal, generation FOR UPDATE",
+        &[&both],
+    )
+    .await?;
     let behind = tx
         .query_one(
             "SELECT count(*) FROM control.checkpoints l
@@ -199,7 +209,10 @@ pub async fn promote(client: &mut deadpool_postgres::Client, generation: i32) ->
 /// It is live, or the database cannot be written.
 pub async fn discard(client: &deadpool_postgres::Client, generation: i32) -> Result<(), DbError> {
     client
-        .execute("UPDATE control.generations SET state = 'dropped' WHERE generation = $1 AND state <> 'live'", &[&generation])
+        .execute(
+            "UPDATE control.generations SET state = 'dropped' WHERE generation = $1 AND state <> 'live'",
+            &[&generation],
+        )
         .await?;
     sweep(client).await
 }

@@ -18,7 +18,11 @@ fn record_of(row: &Row) -> Result<LicenseRecord, DbError> {
 ///
 /// # Errors
 /// The database cannot be read.
-pub async fn load(client: &impl GenericClient, place: Place, order_ids: &[String]) -> Result<Vec<LicenseRecord>, DbError> {
+pub async fn load(
+    client: &impl GenericClient,
+    place: Place,
+    order_ids: &[String],
+) -> Result<Vec<LicenseRecord>, DbError> {
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&place.generation, &place.journal, &order_ids];
     query(client, sql!("projections/licenses/load.sql"), &params).await?.iter().map(record_of).collect()
 }
@@ -27,7 +31,12 @@ pub async fn load(client: &impl GenericClient, place: Place, order_ids: &[String
 ///
 /// # Errors
 /// The database cannot be read.
-pub async fn of_subscriptions(client: &impl GenericClient, place: Place, source: &str, ids: &[String]) -> Result<Vec<LicenseRecord>, DbError> {
+pub async fn of_subscriptions(
+    client: &impl GenericClient,
+    place: Place,
+    source: &str,
+    ids: &[String],
+) -> Result<Vec<LicenseRecord>, DbError> {
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&place.generation, &place.journal, &source, &ids];
     query(client, sql!("projections/licenses/of_subscriptions.sql"), &params).await?.iter().map(record_of).collect()
 }
@@ -36,7 +45,12 @@ pub async fn of_subscriptions(client: &impl GenericClient, place: Place, source:
 ///
 /// # Errors
 /// The database cannot be read.
-pub async fn open(client: &impl GenericClient, place: Place, before: DateTime<Utc>, limit: i64) -> Result<Vec<LicenseRecord>, DbError> {
+pub async fn open(
+    client: &impl GenericClient,
+    place: Place,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<LicenseRecord>, DbError> {
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&place.generation, &place.journal, &before, &limit];
     query(client, sql!("projections/licenses/open.sql"), &params).await?.iter().map(record_of).collect()
 }

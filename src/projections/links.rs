@@ -31,7 +31,11 @@ pub async fn save(client: &impl GenericClient, place: Place, edges: &[Edge]) -> 
 ///
 /// # Errors
 /// The database cannot be read.
-pub async fn up(client: &impl GenericClient, place: Place, entities: &[String]) -> Result<Vec<(String, String)>, DbError> {
+pub async fn up(
+    client: &impl GenericClient,
+    place: Place,
+    entities: &[String],
+) -> Result<Vec<(String, String)>, DbError> {
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&place.generation, &place.journal, &entities];
     Ok(query(client, sql!("projections/links/up.sql"), &params).await?.iter().map(|r| (r.get(0), r.get(1))).collect())
 }
@@ -40,7 +44,11 @@ pub async fn up(client: &impl GenericClient, place: Place, entities: &[String]) 
 ///
 /// # Errors
 /// The database cannot be read.
-pub async fn down(client: &impl GenericClient, place: Place, subscriptions: &[String]) -> Result<Vec<(String, Edge)>, DbError> {
+pub async fn down(
+    client: &impl GenericClient,
+    place: Place,
+    subscriptions: &[String],
+) -> Result<Vec<(String, Edge)>, DbError> {
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&place.generation, &place.journal, &subscriptions];
     let rows = query(client, sql!("projections/links/down.sql"), &params).await?;
     Ok(rows.iter().map(|r| (r.get(0), Edge { child: r.get(1), parent: r.get(2), position: r.get(3) })).collect())

@@ -40,7 +40,8 @@ fn state_of(row: &Row, column: &str) -> Result<State, DbError> {
 /// # Errors
 /// The database cannot be read.
 pub async fn load(client: &impl GenericClient, place: Place, ids: &[String]) -> Result<Vec<Held>, DbError> {
-    let rows = query(client, sql!("projections/subscriptions/load.sql"), &[&place.generation, &place.journal, &ids]).await?;
+    let rows =
+        query(client, sql!("projections/subscriptions/load.sql"), &[&place.generation, &place.journal, &ids]).await?;
     rows.iter()
         .map(|row| {
             Ok(Held {
@@ -57,7 +58,12 @@ pub async fn load(client: &impl GenericClient, place: Place, ids: &[String]) -> 
 ///
 /// # Errors
 /// The database cannot be written.
-pub async fn save(client: &impl GenericClient, place: Place, rows: &[Folded], now: DateTime<Utc>) -> Result<(), DbError> {
+pub async fn save(
+    client: &impl GenericClient,
+    place: Place,
+    rows: &[Folded],
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
     let mut states = Vec::with_capacity(rows.len());
     for row in rows {
         states.push(serde_json::to_string(&row.state).map_err(|e| DbError::Corrupt(e.to_string()))?);
@@ -76,8 +82,20 @@ pub async fn save(client: &impl GenericClient, place: Place, rows: &[Folded], no
         client,
         sql!("projections/subscriptions/save.sql"),
         &[
-            &place.generation, &place.journal, &ids, &customers, &statuses, &states, &hashes, &folds, &FOLD_VERSION,
-            &unmapped, &uncertain, &next, &dirty, &now,
+            &place.generation,
+            &place.journal,
+            &ids,
+            &customers,
+            &statuses,
+            &states,
+            &hashes,
+            &folds,
+            &FOLD_VERSION,
+            &unmapped,
+            &uncertain,
+            &next,
+            &dirty,
+            &now,
         ],
     )
     .await?;
@@ -88,8 +106,15 @@ pub async fn save(client: &impl GenericClient, place: Place, rows: &[Folded], no
 ///
 /// # Errors
 /// The database cannot be read.
-pub async fn due(client: &impl GenericClient, place: Place, now: DateTime<Utc>, limit: i64) -> Result<Vec<State>, DbError> {
-    let rows = query(client, sql!("projections/subscriptions/due.sql"), &[&place.generation, &place.journal, &now, &limit]).await?;
+pub async fn due(
+    client: &impl GenericClient,
+    place: Place,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<State>, DbError> {
+    let rows =
+        query(client, sql!("projections/subscriptions/due.sql"), &[&place.generation, &place.journal, &now, &limit])
+            .await?;
     rows.iter().map(|row| state_of(row, "state")).collect()
 }
 
@@ -98,7 +123,12 @@ pub async fn due(client: &impl GenericClient, place: Place, now: DateTime<Utc>, 
 /// # Errors
 /// The database cannot be read.
 pub async fn page(client: &impl GenericClient, place: Place, after: &str, limit: i64) -> Result<Vec<State>, DbError> {
-    let rows = query(client, sql!("projections/subscriptions/all_ids.sql"), &[&place.generation, &place.journal, &after, &limit]).await?;
+    let rows = query(
+        client,
+        sql!("projections/subscriptions/all_ids.sql"),
+        &[&place.generation, &place.journal, &after, &limit],
+    )
+    .await?;
     rows.iter().map(|row| state_of(row, "state")).collect()
 }
 
@@ -114,7 +144,12 @@ pub struct Retimed {
 ///
 /// # Errors
 /// The database cannot be written.
-pub async fn retime(client: &impl GenericClient, place: Place, rows: &[Retimed], now: DateTime<Utc>) -> Result<(), DbError> {
+pub async fn retime(
+    client: &impl GenericClient,
+    place: Place,
+    rows: &[Retimed],
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
     let ids: Vec<&str> = rows.iter().map(|r| r.subscription_id.as_str()).collect();
     let next: Vec<Option<DateTime<Utc>>> = rows.iter().map(|r| r.next_transition_at).collect();
     let unmapped: Vec<bool> = rows.iter().map(|r| r.unmapped).collect();
@@ -139,10 +174,22 @@ pub struct Dirty {
 ///
 /// # Errors
 /// The database cannot be read.
-pub async fn dirty(client: &impl GenericClient, place: Place, since: DateTime<Utc>, limit: i64) -> Result<Vec<Dirty>, DbError> {
-    let rows = query(client, sql!("projections/subscriptions/dirty.sql"), &[&place.generation, &place.journal, &since, &limit]).await?;
+pub async fn dirty(
+    client: &impl GenericClient,
+    place: Place,
+    since: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<Dirty>, DbError> {
+    let rows = query(
+        client,
+        sql!("projections/subscriptions/dirty.sql"),
+        &[&place.generation, &place.journal, &since, &limit],
+    )
+    .await?;
     rows.iter()
-        .map(|row| Ok(Dirty { state: state_of(row, "state")?, state_hash: row.get("state_hash"), version: row.get("version") }))
+        .map(|row| {
+            Ok(Dirty { state: state_of(row, "state")?, state_hash: row.get("state_hash"), version: row.get("version") })
+        })
         .collect()
 }
 
@@ -151,7 +198,8 @@ pub async fn dirty(client: &impl GenericClient, place: Place, since: DateTime<Ut
 /// # Errors
 /// The database cannot be written.
 pub async fn clean(client: &impl GenericClient, place: Place, id: &str, version: i64) -> Result<(), DbError> {
-    execute(client, sql!("projections/subscriptions/clean.sql"), &[&place.generation, &place.journal, &id, &version]).await?;
+    execute(client, sql!("projections/subscriptions/clean.sql"), &[&place.generation, &place.journal, &id, &version])
+        .await?;
     Ok(())
 }
 
@@ -159,7 +207,13 @@ pub async fn clean(client: &impl GenericClient, place: Place, id: &str, version:
 ///
 /// # Errors
 /// The database cannot be written.
-pub async fn soil(client: &impl GenericClient, place: Place, ids: &[String], now: DateTime<Utc>) -> Result<(), DbError> {
-    execute(client, sql!("projections/subscriptions/soil.sql"), &[&place.generation, &place.journal, &ids, &now]).await?;
+pub async fn soil(
+    client: &impl GenericClient,
+    place: Place,
+    ids: &[String],
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    execute(client, sql!("projections/subscriptions/soil.sql"), &[&place.generation, &place.journal, &ids, &now])
+        .await?;
     Ok(())
 }

@@ -13,7 +13,8 @@ use crate::projections::{Place, licenses};
 /// Folds intents and outcomes into license records.
 pub(super) async fn project(client: &impl GenericClient, place: Place, batch: &[StoredEvent]) -> Result<(), DbError> {
     let parsed: Vec<(&StoredEvent, Option<AccountEvent>)> = batch.iter().map(|e| (e, parse(e))).collect();
-    let orders: Vec<String> = parsed.iter().filter_map(|(_, e)| e.as_ref().map(order_of)).map(ToOwned::to_owned).collect();
+    let orders: Vec<String> =
+        parsed.iter().filter_map(|(_, e)| e.as_ref().map(order_of)).map(ToOwned::to_owned).collect();
     let mut records: BTreeMap<String, LicenseRecord> =
         licenses::load(client, place, &orders).await?.into_iter().map(|r| (r.order_id.clone(), r)).collect();
     let mut rows = Vec::with_capacity(batch.len());
@@ -34,7 +35,11 @@ pub(super) async fn project(client: &impl GenericClient, place: Place, batch: &[
 }
 
 /// Events that are kept for their own sake (the system journal).
-pub(super) async fn record_only(client: &impl GenericClient, place: Place, batch: &[StoredEvent]) -> Result<(), DbError> {
+pub(super) async fn record_only(
+    client: &impl GenericClient,
+    place: Place,
+    batch: &[StoredEvent],
+) -> Result<(), DbError> {
     let rows: Vec<EventRow> = batch
         .iter()
         .map(|e| EventRow {

@@ -40,7 +40,8 @@ pub async fn facts(
 ) -> Result<BTreeMap<String, Gathered>, DbError> {
     let mut closures: BTreeMap<String, BTreeSet<String>> =
         subscriptions.iter().map(|s| (s.clone(), BTreeSet::from([s.clone()]))).collect();
-    let mut gathered: BTreeMap<String, Gathered> = subscriptions.iter().map(|s| (s.clone(), Gathered::default())).collect();
+    let mut gathered: BTreeMap<String, Gathered> =
+        subscriptions.iter().map(|s| (s.clone(), Gathered::default())).collect();
     for (subscription, edge) in links::down(client, place, subscriptions).await? {
         if edge.position > up_to {
             continue;

@@ -31,9 +31,11 @@ pub fn of(provider: &dyn Provider, event: &StoredEvent) -> Meaning {
     }
     let Some(bytes) = &event.bytes else { return silent(EventStatus::Recorded, "erased") };
     match catch_unwind(AssertUnwindSafe(|| provider.translate(bytes, &event.headers))) {
-        Ok(Ok(translation)) if translation.unknown_type => {
-            Meaning { position: event.position, translation, trouble: Some((EventStatus::UnknownType, "a type this build does not know".to_owned())) }
-        }
+        Ok(Ok(translation)) if translation.unknown_type => Meaning {
+            position: event.position,
+            translation,
+            trouble: Some((EventStatus::UnknownType, "a type this build does not know".to_owned())),
+        },
         Ok(Ok(translation)) => Meaning { position: event.position, translation, trouble: None },
         Ok(Err(unreadable)) => silent(EventStatus::Quarantined, &unreadable.0),
         Err(_) => silent(EventStatus::Quarantined, "the translator failed on this event"),

@@ -15,10 +15,10 @@ use crate::domain::rules::Rules;
 use crate::domain::state::{Recorded, State, fold};
 use crate::ledger::read::StoredEvent;
 use crate::postgres::DbError;
+use crate::projections::Place;
 use crate::projections::events::{self, EventRow, EventStatus};
 use crate::projections::links::{self, Edge};
 use crate::projections::subscriptions::{self, Folded, Held};
-use crate::projections::Place;
 use crate::registry::Source;
 
 /// Projects a batch that follows checkpoint `from`.
@@ -45,7 +45,11 @@ pub(super) async fn project(
 }
 
 /// Saves mentions and edges; answers with the edges that are new.
-async fn note(client: &impl GenericClient, place: Place, meanings: &[Meaning]) -> Result<Vec<(String, String)>, DbError> {
+async fn note(
+    client: &impl GenericClient,
+    place: Place,
+    meanings: &[Meaning],
+) -> Result<Vec<(String, String)>, DbError> {
     let mut mentions: BTreeSet<(String, i64)> = BTreeSet::new();
     let mut edges: BTreeMap<(String, String), i64> = BTreeMap::new();
     for meaning in meanings {
@@ -58,7 +62,8 @@ async fn note(client: &impl GenericClient, place: Place, meanings: &[Meaning]) -
     }
     let mentions: Vec<(String, i64)> = mentions.into_iter().collect();
     events::mention(client, place, &mentions).await?;
-    let edges: Vec<Edge> = edges.into_iter().map(|((child, parent), position)| Edge { child, parent, position }).collect();
+    let edges: Vec<Edge> =
+        edges.into_iter().map(|((child, parent), position)| Edge { child, parent, position }).collect();
     links::save(client, place, &edges).await
 }
 
@@ -69,7 +74,12 @@ struct Touched {
     subscriptions: BTreeSet<String>,
 }
 
-async fn touched(client: &impl GenericClient, place: Place, meanings: &[Meaning], new_edges: &[(String, String)]) -> Result<Touched, DbError> {
+async fn touched(
+    client: &impl GenericClient,
+    place: Place,
+    meanings: &[Meaning],
+    new_edges: &[(String, String)],
+) -> Result<Touched, DbError> {
     let of_facts = meanings.iter().flat_map(|m| &m.translation.facts).map(|f| f.entity.key());
     // A subscription that is only named by an edge has nothing to fold yet; what hangs below a
     // new edge reaches its subscriptions through the edge's child.
@@ -114,10 +124,17 @@ struct Work<'a> {
 impl Work<'_> {
     /// Folds every touched subscription: onto its state where all that is new is later, from
     /// its bytes otherwise.
-    async fn fold_all(&self, client: &impl GenericClient, refold: &BTreeSet<String>) -> Result<Vec<(State, Option<Held>)>, DbError> {
+    async fn fold_all(
+        &self,
+        client: &impl GenericClient,
+        refold: &BTreeSet<String>,
+    ) -> Result<Vec<(State, Option<Held>)>, DbError> {
         let ids: Vec<String> = self.touched.subscriptions.iter().map(|s| id_of(s).to_owned()).collect();
-        let mut held: HashMap<String, Held> =
-            subscriptions::load(client, self.place, &ids).await?.into_iter().map(|h| (h.state.subscription_id.clone(), h)).collect();
+        let mut held: HashMap<String, Held> = subscriptions::load(client, self.place, &ids)
+            .await?
+            .into_iter()
+            .map(|h| (h.state.subscription_id.clone(), h))
+            .collect();
         let mut fresh = self.fresh();
         let mut states = Vec::with_capacity(ids.len());
         let mut anew = Vec::new();
@@ -125,7 +142,11 @@ impl Work<'_> {
             let known = held.remove(id_of(subscription));
             let (facts, links) = fresh.remove(subscription).unwrap_or_default();
             match known {
-                Some(known) if !refold.contains(subscription) && known.fold_version == FOLD_VERSION && known.state.can_advance(&facts) => {
+                Some(known)
+                    if !refold.contains(subscription)
+                        && known.fold_version == FOLD_VERSION
+                        && known.state.can_advance(&facts) =>
+                {
                     let mut state = known.state.clone();
                     state.advance(facts, links);
                     states.push((state, Some(known)));
@@ -156,7 +177,11 @@ impl Work<'_> {
         fresh
     }
 
-    async fn fold_anew(&self, client: &impl GenericClient, anew: Vec<(String, Option<Held>)>) -> Result<Vec<(State, Option<Held>)>, DbError> {
+    async fn fold_anew(
+        &self,
+        client: &impl GenericClient,
+        anew: Vec<(String, Option<Held>)>,
+    ) -> Result<Vec<(State, Option<Held>)>, DbError> {
         if anew.is_empty() {
             return Ok(Vec::new());
         }

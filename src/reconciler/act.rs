@@ -25,7 +25,13 @@ const TROUBLE_PAUSE: TimeDelta = TimeDelta::seconds(1);
 
 impl Reconciler {
     /// Makes one call. `true`: LicenseSpring did it.
-    pub(super) async fn act(&self, turn: &mut Turn, client: &deadpool_postgres::Client, step: &Step, dirty: &Dirty) -> Result<bool, Halt> {
+    pub(super) async fn act(
+        &self,
+        turn: &mut Turn,
+        client: &deadpool_postgres::Client,
+        step: &Step,
+        dirty: &Dirty,
+    ) -> Result<bool, Halt> {
         let intent = self.intent(turn, client, step, dirty).await?;
         turn.budget.spend().await;
         let started = Instant::now();
@@ -37,11 +43,25 @@ impl Reconciler {
         } else {
             Answer::Unsent("the intent took too long to be written".to_owned())
         };
-        info!(account = self.account.name, order_id = intent.order_id, n = intent.n, action = intent.action.name(), reason = intent.reason, answer = name(&answer), "call");
+        info!(
+            account = self.account.name,
+            order_id = intent.order_id,
+            n = intent.n,
+            action = intent.action.name(),
+            reason = intent.reason,
+            answer = name(&answer),
+            "call"
+        );
         self.conclude(turn, client, &intent, answer).await
     }
 
-    async fn intent(&self, turn: &Turn, client: &deadpool_postgres::Client, step: &Step, dirty: &Dirty) -> Result<Intent, Halt> {
+    async fn intent(
+        &self,
+        turn: &Turn,
+        client: &deadpool_postgres::Client,
+        step: &Step,
+        dirty: &Dirty,
+    ) -> Result<Intent, Halt> {
         let held = licenses::load(client, turn.place, std::slice::from_ref(&step.order_id)).await?;
         let source = &step.line.source;
         let because = dirty.state.provenance.values().map(|p| p.event).collect::<std::collections::BTreeSet<i64>>();
@@ -59,14 +79,25 @@ impl Reconciler {
     }
 
     /// Appends the intent at the tail it was decided at. `true`: it is ours to send.
-    async fn announce_intent(&self, turn: &mut Turn, client: &deadpool_postgres::Client, intent: &Intent) -> Result<bool, Halt> {
+    async fn announce_intent(
+        &self,
+        turn: &mut Turn,
+        client: &deadpool_postgres::Client,
+        intent: &Intent,
+    ) -> Result<bool, Halt> {
         let key = format!("intent:{}:{}", intent.order_id, intent.n);
         let appended = self.append(turn, client, "intent", &key, &AccountEvent::Intent(intent.clone())).await?;
         Ok(appended.is_new)
     }
 
     /// What an answer comes to. Without certainty nothing is written: the intent stays in doubt.
-    async fn conclude(&self, turn: &mut Turn, client: &deadpool_postgres::Client, intent: &Intent, answer: Answer) -> Result<bool, Halt> {
+    async fn conclude(
+        &self,
+        turn: &mut Turn,
+        client: &deadpool_postgres::Client,
+        intent: &Intent,
+        answer: Answer,
+    ) -> Result<bool, Halt> {
         let soon = |pause: TimeDelta| Utc::now() + pause;
         match answer {
             Answer::Done { status, body } => {
@@ -90,19 +121,37 @@ impl Reconciler {
                 Err(Halt::NotBefore(soon(TROUBLE_PAUSE)))
             }
             Answer::Ambiguous(why) => {
-                warn!(account = self.account.name, order_id = intent.order_id, why, "a call is in doubt; it is looked up before anything else is done");
+                warn!(
+                    account = self.account.name,
+                    order_id = intent.order_id,
+                    why,
+                    "a call is in doubt; it is looked up before anything else is done"
+                );
                 Err(Halt::NotBefore(soon(TROUBLE_PAUSE)))
             }
         }
     }
 
     /// A refusal is checked against what is there: a repeated create may have worked before.
-    async fn refused(&self, turn: &mut Turn, client: &deadpool_postgres::Client, intent: &Intent, status: u16, message: String) -> Result<bool, Halt> {
+    async fn refused(
+        &self,
+        turn: &mut Turn,
+        client: &deadpool_postgres::Client,
+        intent: &Intent,
+        status: u16,
+        message: String,
+    ) -> Result<bool, Halt> {
         let found = self.look_up(turn, intent).await?;
         let done = found.as_ref().is_some_and(|o| shows(&intent.action, o));
         let result = if done { CallResult::Done } else { CallResult::Rejected };
         if !done {
-            warn!(account = self.account.name, order_id = intent.order_id, status, message, "LicenseSpring refuses this call; it is parked");
+            warn!(
+                account = self.account.name,
+                order_id = intent.order_id,
+                status,
+                message,
+                "LicenseSpring refuses this call; it is parked"
+            );
         }
         self.outcome(turn, client, intent, result, Some(status), Some(message), found, true).await?;
         Ok(done)
@@ -117,12 +166,16 @@ impl Reconciler {
                 None => Some(*license_id),
             },
             Action::CreateOrder { .. } => wire::created_licenses(body).first().copied(),
-            Action::Enable { license_id } | Action::Disable { license_id } | Action::ResetDevices { license_id } => Some(*license_id),
+            Action::Enable { license_id } | Action::Disable { license_id } | Action::ResetDevices { license_id } => {
+                Some(*license_id)
+            }
         };
         turn.budget.spend().await;
         let seen = match (license_id, action) {
             (Some(id), _) => self.client.license(id).await,
-            (None, Action::CreateOrder { body }) => self.client.license_of_order(body["id"].as_str().unwrap_or_default()).await,
+            (None, Action::CreateOrder { body }) => {
+                self.client.license_of_order(body["id"].as_str().unwrap_or_default()).await
+            }
             (None, _) => Ok(None),
         };
         seen.map_err(|answer| pause_for(&answer))
@@ -133,9 +186,10 @@ impl Reconciler {
         turn.budget.spend().await;
         let seen = match &intent.action {
             Action::CreateOrder { .. } => self.client.license_of_order(&intent.order_id).await,
-            Action::Update { license_id, .. } | Action::Enable { license_id } | Action::Disable { license_id } | Action::ResetDevices { license_id } => {
-                self.client.license(*license_id).await
-            }
+            Action::Update { license_id, .. }
+            | Action::Enable { license_id }
+            | Action::Disable { license_id }
+            | Action::ResetDevices { license_id } => self.client.license(*license_id).await,
         };
         seen.map_err(|answer| pause_for(&answer))
     }
@@ -153,13 +207,28 @@ impl Reconciler {
         by_lookup: bool,
     ) -> Result<(), Halt> {
         let key = format!("outcome:{}:{}", intent.order_id, intent.n);
-        let outcome = Outcome { order_id: intent.order_id.clone(), n: intent.n, result, http_status, message, observed, by_lookup };
+        let outcome = Outcome {
+            order_id: intent.order_id.clone(),
+            n: intent.n,
+            result,
+            http_status,
+            message,
+            observed,
+            by_lookup,
+        };
         self.append(turn, client, "outcome", &key, &AccountEvent::Outcome(outcome)).await?;
         self.projector.drain(turn.place).await?;
         Ok(())
     }
 
-    async fn append(&self, turn: &mut Turn, client: &deadpool_postgres::Client, event_type: &str, key: &str, event: &AccountEvent) -> Result<Appended, Halt> {
+    async fn append(
+        &self,
+        turn: &mut Turn,
+        client: &deadpool_postgres::Client,
+        event_type: &str,
+        key: &str,
+        event: &AccountEvent,
+    ) -> Result<Appended, Halt> {
         let body = serde_json::to_value(event).map_err(|e| DbError::Corrupt(e.to_string()))?;
         // An outcome tells what happened and must be kept wherever the tail is; an intent decides.
         let expect = matches!(event, AccountEvent::Intent(_)).then_some(turn.tail);
@@ -194,7 +263,9 @@ pub(super) fn shows(action: &Action, observed: &Observed) -> bool {
         Action::Enable { .. } => observed.enabled,
         Action::Disable { .. } => !observed.enabled,
         Action::ResetDevices { .. } => false,
-        Action::Update { changes, .. } => changes.as_object().is_some_and(|changes| changes.iter().all(|(field, value)| same(field, value, observed))),
+        Action::Update { changes, .. } => {
+            changes.as_object().is_some_and(|changes| changes.iter().all(|(field, value)| same(field, value, observed)))
+        }
     }
 }
 

@@ -25,7 +25,11 @@ pub(crate) struct Budget {
 
 impl Budget {
     /// Locks the account's row until the transaction ends. `None`: somebody else has it.
-    pub(super) async fn take(client: &impl GenericClient, account: &str, per_minute: u32) -> Result<Option<Self>, DbError> {
+    pub(super) async fn take(
+        client: &impl GenericClient,
+        account: &str,
+        per_minute: u32,
+    ) -> Result<Option<Self>, DbError> {
         let Some(row) = query_opt(client, sql!("schema/statements/reconciler_take.sql"), &[&account]).await? else {
             return Ok(None);
         };
@@ -42,7 +46,8 @@ impl Budget {
 
     /// Gives the row back.
     pub(super) async fn leave(&self, client: &impl GenericClient, account: &str) -> Result<(), DbError> {
-        let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&account, &self.tokens_milli, &self.refilled_at, &self.not_before];
+        let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
+            [&account, &self.tokens_milli, &self.refilled_at, &self.not_before];
         execute(client, sql!("schema/statements/reconciler_leave.sql"), &params).await?;
         Ok(())
     }

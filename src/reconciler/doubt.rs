@@ -24,7 +24,12 @@ impl Reconciler {
         Ok(())
     }
 
-    async fn settle(&self, turn: &mut Turn, client: &deadpool_postgres::Client, record: &LicenseRecord) -> Result<(), Halt> {
+    async fn settle(
+        &self,
+        turn: &mut Turn,
+        client: &deadpool_postgres::Client,
+        record: &LicenseRecord,
+    ) -> Result<(), Halt> {
         let Some(open) = &record.open else { return Ok(()) };
         let found = self.look_up(turn, &open.intent).await?;
         let gone = found.is_none() && !matches!(open.intent.action, Action::CreateOrder { .. });
@@ -39,7 +44,12 @@ impl Reconciler {
     }
 
     /// Whatever the doubt hid is decided by a new comparison.
-    async fn compare_again(&self, turn: &Turn, client: &deadpool_postgres::Client, record: &LicenseRecord) -> Result<(), Halt> {
+    async fn compare_again(
+        &self,
+        turn: &Turn,
+        client: &deadpool_postgres::Client,
+        record: &LicenseRecord,
+    ) -> Result<(), Halt> {
         let Some(source) = self.projector.registry.sources.get(&record.line.source) else { return Ok(()) };
         let live = generations::live(client).await?;
         if let Some(live) = live.get(&source.journal) {
