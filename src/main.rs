@@ -1,1 +1,7 @@
-fn main() {}
+//! The one front door.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    subledger::cli::main()
+}

@@ -1,0 +1,148 @@
+//! `subledger rebuild`: a new generation beside the live one, while ingest and reads go on. It
+//! causes no call.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use tokio::sync::Notify;
+
+use super::database::Database;
+use super::failure::Failure;
+use super::{ConfigArg, serve, settings};
+use crate::config::Config;
+use crate::ledger::journal;
+use crate::projections::Place;
+use crate::projections::generations::{self, Promotion};
+use crate::projector::{Projector, Step};
+
+/// Exit code for "there are differences".
+const EXIT_DIFFERENCES: u8 = 2;
+/// Differences that are printed.
+const SHOWN_MAX: usize = 20;
+/// The live generation may move on while we catch up; so often it is followed.
+const PROMOTE_TRIES_MAX: usize = 1_000;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Swap it in for the live one
+    #[arg(long, conflicts_with = "dry_run")]
+    promote: bool,
+    /// Build, compare, and throw it away
+    #[arg(long)]
+    dry_run: bool,
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let config = settings::find(&args.config)?;
+    let database = Database::attach(&config).await?;
+    let done = work(args, &config, &database).await;
+    database.close().await?;
+    done
+}
+
+async fn work(args: &Args, config: &Config, database: &Database) -> Result<ExitCode, Failure> {
+    let pool = database.pool()?;
+    let registry = Arc::new(serve::prepare(config, &pool).await?);
+    let projector = Projector { pool: pool.clone(), registry, wake: Arc::new(Notify::new()), saved: Arc::new(Notify::new()) };
+    let mut client = pool.get().await?;
+    let live = live_generation(&client).await?;
+    let generation = generations::open(&mut client).await?;
+    let built = build(&projector, &client, generation, args.json).await;
+    let events = match built {
+        Ok(events) => events,
+        Err(e) => {
+            generations::discard(&client, generation).await?;
+            return Err(e);
+        }
+    };
+    // Compared at equal positions: both follow to the same tail.
+    follow(&projector, &client, live).await?;
+    follow(&projector, &client, generation).await?;
+    let differences = generations::differences(&client, live, generation).await?;
+    let mut promoted = false;
+    if args.promote {
+        promoted = promote(&projector, &mut client, generation).await?;
+    } else {
+        generations::discard(&client, generation).await?;
+    }
+    report(args, generation, events, &differences, promoted);
+    let differ = !differences.is_empty() && !promoted;
+    Ok(if differ { ExitCode::from(EXIT_DIFFERENCES) } else { ExitCode::SUCCESS })
+}
+
+async fn live_generation(client: &deadpool_postgres::Client) -> Result<i32, Failure> {
+    let live = generations::live(client).await?;
+    live.values().next().map(|l| l.generation).ok_or_else(|| "no generation is live".into())
+}
+
+/// Folds every journal into the generation, with a progress bar on a terminal.
+async fn build(projector: &Projector, client: &deadpool_postgres::Client, generation: i32, quiet: bool) -> Result<usize, Failure> {
+    let mut events = 0;
+    for (id, journal) in journal::all(client).await? {
+        let tail = journal::tail(client, id).await?;
+        let bar = if quiet { ProgressBar::hidden() } else { bar(&journal.name, tail) };
+        let place = Place { generation, journal: id };
+        loop {
+            match projector.step(place).await? {
+                Step::Advanced(n) => {
+                    events += n;
+                    bar.inc(u64::try_from(n).unwrap_or(0));
+                }
+                Step::Drained => break,
+                Step::Busy => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+            }
+        }
+        bar.finish();
+    }
+    Ok(events)
+}
+
+fn bar(journal: &str, events: i64) -> ProgressBar {
+    let bar = ProgressBar::new(u64::try_from(events).unwrap_or(0));
+    if let Ok(style) = ProgressStyle::with_template("{prefix:24} {bar:30} {pos}/{len} {per_sec} {eta}") {
+        bar.set_style(style);
+    }
+    bar.set_prefix(journal.to_owned());
+    bar
+}
+
+async fn follow(projector: &Projector, client: &deadpool_postgres::Client, generation: i32) -> Result<(), Failure> {
+    for id in journal::all(client).await?.into_keys() {
+        projector.drain(Place { generation, journal: id }).await?;
+    }
+    Ok(())
+}
+
+async fn promote(projector: &Projector, client: &mut deadpool_postgres::Client, generation: i32) -> Result<bool, Failure> {
+    for _ in 0..PROMOTE_TRIES_MAX {
+        match generations::promote(client, generation).await? {
+            Promotion::Promoted { .. } => return Ok(true),
+            Promotion::NotCaughtUp => {
+                let live = live_generation(client).await?;
+                follow(projector, client, live).await?;
+                follow(projector, client, generation).await?;
+            }
+        }
+    }
+    Err("the live generation kept moving; the new one stays beside it: try again".into())
+}
+
+fn report(args: &Args, generation: i32, events: usize, differences: &[String], promoted: bool) {
+    if args.json {
+        let shown = json!({"generation": generation, "events": events, "differences": differences.len(), "differing": differences, "promoted": promoted});
+        println!("{shown}");
+        return;
+    }
+    println!("generation {generation}: {events} events folded, {} differences", differences.len());
+    differences.iter().take(SHOWN_MAX).for_each(|d| println!("  ~ {d}"));
+    if differences.len() > SHOWN_MAX {
+        println!("  … and {} more", differences.len() - SHOWN_MAX);
+    }
+    println!("{}", if promoted { "promoted" } else { "dropped (give --promote to swap it in)" });
+}

@@ -1,0 +1,150 @@
+//! `subledger serve`: introduces the parts to each other and runs them until told to stop.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::middleware::DefaultHeaders;
+use actix_web::{App, HttpServer};
+use chrono::Utc;
+use deadpool_postgres::Pool;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use super::database::Database;
+use super::failure::Failure;
+use super::{ConfigArg, settings};
+use crate::config::{Config, LogFormat, ReconcilerMode};
+use crate::http;
+use crate::intake::Intake;
+use crate::ledger::rules;
+use crate::licensespring::Client;
+use crate::projections::generations;
+use crate::projector::Projector;
+use crate::reconciler::{self, Reconciler, Settings};
+use crate::registry::Registry;
+use crate::telemetry;
+
+/// Threads that answer HTTP; the loops and the database do the rest of the work.
+const HTTP_WORKERS: usize = 2;
+/// Seconds open requests are given at a stop.
+const STOP_WITHIN_S: u64 = 10;
+/// Connections held open for idle providers.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+pub(super) async fn run(args: &ConfigArg) -> Result<ExitCode, Failure> {
+    let config = settings::find(args)?;
+    start_logging(&config)?;
+    let listener = bind(config.server.listen)?;
+    let database = Database::serve(&config).await?;
+    let served = serve(&config, &database, listener).await;
+    database.close().await?;
+    served
+}
+
+/// Logs go to stderr in the shape that the configuration asks for.
+pub(super) fn start_logging(config: &Config) -> Result<(), Failure> {
+    let format = match config.telemetry.log_format {
+        LogFormat::Text => telemetry::Format::Text,
+        LogFormat::Json => telemetry::Format::Json,
+    };
+    Ok(telemetry::init(format, &config.telemetry.log_filter)?)
+}
+
+/// Takes the port first: the most likely thing to be wrong, and the cheapest to find out.
+pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).map_err(|e| {
+        format!("cannot listen on {address}: {e}; stop what uses it, or set server.listen (SUBLEDGER__SERVER__LISTEN)").into()
+    })
+}
+
+/// Serves until a signal comes.
+pub(super) async fn serve(config: &Config, database: &Database, listener: TcpListener) -> Result<ExitCode, Failure> {
+    if config.database.migrate {
+        let migrated = database.migrate().await?;
+        if !migrated.applied.is_empty() {
+            info!(steps = migrated.applied.len(), "the schema was migrated");
+        }
+    }
+    let pool = database.pool()?;
+    let registry = Arc::new(prepare(config, &pool).await?);
+    let projector = Projector { pool: pool.clone(), registry: registry.clone(), wake: Arc::new(Notify::new()), saved: Arc::new(Notify::new()) };
+    let (stop, stopped) = watch::channel(false);
+    let mut loops: Vec<JoinHandle<()>> = vec![tokio::spawn(projector.clone().run(stopped.clone()))];
+    loops.extend(reconcilers(config, &projector, &stopped)?);
+    let app = http::shared(http::App {
+        intake: Intake::start(&pool, &registry, &projector.wake),
+        projector,
+        max_body_bytes: config.server.max_body_bytes,
+        file_rules: config.rules.clone(),
+    });
+    let address = listener.local_addr()?;
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(app.clone())
+            .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")))
+            .configure(http::routes)
+    })
+    .workers(HTTP_WORKERS)
+    .keep_alive(KEEP_ALIVE)
+    .shutdown_timeout(STOP_WITHIN_S)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    let handle = server.handle();
+    let serving = tokio::spawn(server);
+    info!(%address, sources = registry.sources.len(), "serving");
+    stop_signal().await;
+    info!("stopping");
+    handle.stop(true).await;
+    let _ = stop.send(true);
+    for task in loops {
+        let _ = tokio::time::timeout(Duration::from_secs(STOP_WITHIN_S), task).await;
+    }
+    let _ = serving.await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens journals and generations, and adopts the file's rules where none were adopted yet.
+pub(super) async fn prepare(config: &Config, pool: &Pool) -> Result<Registry, Failure> {
+    let mut client = pool.get().await?;
+    let registry = settings::registry(config, &client).await?;
+    generations::ensure(&mut client).await?;
+    let adopted = rules::adopted(&client, registry.system).await?;
+    if adopted.position == 0 {
+        rules::adopt(&client, registry.system, &config.rules, "subledger serve", "first start: nothing was adopted yet", Utc::now()).await?;
+    } else if adopted.hash != rules::hash_of(&config.rules) {
+        warn!("catalog and policy of this file are not the adopted ones: PUT /v1/admin/config adopts them");
+    }
+    Ok(registry)
+}
+
+fn reconcilers(config: &Config, projector: &Projector, stopped: &watch::Receiver<bool>) -> Result<Vec<JoinHandle<()>>, Failure> {
+    let mut tasks = Vec::new();
+    for account in projector.registry.accounts.values() {
+        let Some(configured) = config.licensespring.get(&account.name) else { continue };
+        let client = Client::new(&configured.base_url, &configured.api_key, Duration::from_millis(configured.timeout_ms))?;
+        let settings = Settings {
+            active: config.reconciler.mode == ReconcilerMode::Continuous,
+            coalesce: Duration::from_millis(config.reconciler.coalesce_ms),
+            requests_per_minute: configured.requests_per_minute,
+            rules_hash: rules::hash_of(&config.rules),
+        };
+        reconciler::announce(account, &settings);
+        let reconciler = Reconciler { projector: projector.clone(), account: account.clone(), client, settings };
+        tasks.push(tokio::spawn(reconciler.run(stopped.clone())));
+    }
+    Ok(tasks)
+}
+
+/// Ctrl-C or SIGTERM.
+pub(super) async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,65 @@
+//! Finding and reading the configuration, and what it makes of sources and accounts.
+
+use std::path::{Path, PathBuf};
+
+use tracing::warn;
+
+use super::ConfigArg;
+use super::failure::Failure;
+use crate::config::environment::process_environment;
+use crate::config::{Config, LoadOptions, SourceMode, load};
+use crate::ledger::journal::{self, JournalKind};
+use crate::postgres::DbError;
+use crate::providers::{PROVIDERS, SourceSettings, by_slug};
+use crate::registry::{Account, Registry, Source};
+
+/// Where `dev` keeps everything unless told otherwise.
+pub(super) const DATA_DIR: &str = ".subledger";
+/// What `dev` writes; only a file of this name may hold secrets as literals.
+pub(super) const DEV_FILE: &str = "dev.toml";
+
+/// The file to read: told, or `subledger.toml`, or what `dev` left here.
+pub(super) fn path(arg: &ConfigArg) -> Result<PathBuf, Failure> {
+    if let Some(path) = &arg.config {
+        return Ok(path.clone());
+    }
+    let candidates = [PathBuf::from("subledger.toml"), Path::new(DATA_DIR).join(DEV_FILE)];
+    candidates.into_iter().find(|p| p.is_file()).ok_or_else(|| {
+        "no configuration: give --config FILE, or run `subledger dev` here first to have one made".into()
+    })
+}
+
+/// Reads the configuration; every problem is a line.
+pub(super) fn read(path: &Path) -> Result<Config, Failure> {
+    let slugs: Vec<&str> = PROVIDERS.iter().map(|p| p.slug()).collect();
+    let dev = path.file_name().is_some_and(|n| n == DEV_FILE);
+    let options = LoadOptions { dev, providers: &slugs, environment: process_environment() };
+    let (config, warnings) =
+        load(path, &options).map_err(|problems| Failure::lines(problems.0.iter().map(ToString::to_string).collect()))?;
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    Ok(config)
+}
+
+/// The path, then the configuration.
+pub(super) fn find(arg: &ConfigArg) -> Result<Config, Failure> {
+    read(&path(arg)?)
+}
+
+/// Opens the journals that a configuration names.
+pub(super) async fn registry(config: &Config, client: &deadpool_postgres::Client) -> Result<Registry, DbError> {
+    let mut registry = Registry { system: journal::open(client, journal::SYSTEM, JournalKind::System).await?, ..Registry::default() };
+    for name in config.licensespring.keys() {
+        let journal = journal::open(client, &journal::of_account(name), JournalKind::Licensespring).await?;
+        registry.accounts.insert(name.clone(), Account { name: name.clone(), journal });
+    }
+    for (name, source) in &config.sources {
+        let Some(provider) = by_slug(&source.provider) else { continue };
+        let journal = journal::open(client, name, JournalKind::Source).await?;
+        let settings = SourceSettings { secrets: source.secrets.clone(), livemode: source.mode == SourceMode::Live };
+        let account = source.licensespring.clone().unwrap_or_default();
+        registry.sources.insert(name.clone(), Source { name: name.clone(), journal, provider, settings, account });
+    }
+    Ok(registry)
+}
