@@ -1,1 +1,3 @@
-//! To be written.
+//! Postgres: the private cluster of an instance that has no other database.
+
+pub mod embedded;
