@@ -223,23 +223,11 @@ pub fn parse(text: &str, path: &Path, options: &LoadOptions<'_>) -> Result<(Conf
 fn read(path: &Path) -> Result<String, Problem> {
     let fail = |problem: String, fix: &str| Problem::of_file(path, problem, fix);
     let size = std::fs::metadata(path)
-        .map_err(|e| {
-            fail(
-                format!("cannot be read: {e}"),
-                "give the path of a configuration file with --config",
-            )
-        })?
+        .map_err(|e| fail(format!("cannot be read: {e}"), "give the path of a configuration file with --config"))?
         .len();
     if size > FILE_BYTES_MAX {
-        return Err(fail(
-            format!("has {size} bytes, more than {FILE_BYTES_MAX}"),
-            "give a configuration file",
-        ));
+        return Err(fail(format!("has {size} bytes, more than {FILE_BYTES_MAX}"), "give a configuration file"));
     }
-    std::fs::read_to_string(path).map_err(|e| {
-        fail(
-            format!("cannot be read: {e}"),
-            "make it readable UTF-8 text for this user",
-        )
-    })
+    std::fs::read_to_string(path)
+        .map_err(|e| fail(format!("cannot be read: {e}"), "make it readable UTF-8 text for this user"))
 }

@@ -27,13 +27,9 @@ pub enum TelemetryError {
 /// # Errors
 /// [`TelemetryError`]: a filter that cannot be read, or a second call.
 pub fn init(format: Format, default_filter: &str) -> Result<(), TelemetryError> {
-    let set = std::env::var(FILTER_VARIABLE)
-        .ok()
-        .filter(|text| !text.trim().is_empty());
+    let set = std::env::var(FILTER_VARIABLE).ok().filter(|text| !text.trim().is_empty());
     let filter = filter(set.as_deref().unwrap_or(default_filter))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {
         Format::Text => builder.try_init(),
         Format::Json => builder.json().flatten_event(true).try_init(),
@@ -42,10 +38,7 @@ pub fn init(format: Format, default_filter: &str) -> Result<(), TelemetryError> 
 }
 
 fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
-    EnvFilter::try_new(text).map_err(|e| TelemetryError::Filter {
-        filter: text.to_owned(),
-        reason: e.to_string(),
-    })
+    EnvFilter::try_new(text).map_err(|e| TelemetryError::Filter { filter: text.to_owned(), reason: e.to_string() })
 }
 
 #[cfg(test)]
@@ -56,10 +49,7 @@ mod tests {
     fn filters_are_checked() {
         assert!(filter("info").is_ok() && filter("subledger=debug,actix_web=warn").is_ok());
         let error = filter("subledger=loud").unwrap_err().to_string();
-        assert!(
-            error.starts_with("the log filter \"subledger=loud\" cannot be read:"),
-            "{error}"
-        );
+        assert!(error.starts_with("the log filter \"subledger=loud\" cannot be read:"), "{error}");
     }
 
     #[test]

@@ -32,7 +32,11 @@ impl Database {
         let pool_size = config.database.pool_size;
         if let Some(url) = &config.database.url {
             let service_url = url.expose_secret().to_owned();
-            let owner_url = config.database.owner_url.as_ref().map_or_else(|| service_url.clone(), |u| u.expose_secret().to_owned());
+            let owner_url = config
+                .database
+                .owner_url
+                .as_ref()
+                .map_or_else(|| service_url.clone(), |u| u.expose_secret().to_owned());
             return Ok(Self { service_url, owner_url, embedded: None, pool_size });
         }
         let options = Options::default();
@@ -41,7 +45,12 @@ impl Database {
         } else {
             Embedded::attach_or_start(&config.data_dir, &options).await?
         };
-        Ok(Self { service_url: embedded.service_url(), owner_url: embedded.owner_url(), embedded: Some(embedded), pool_size })
+        Ok(Self {
+            service_url: embedded.service_url(),
+            owner_url: embedded.owner_url(),
+            embedded: Some(embedded),
+            pool_size,
+        })
     }
 
     /// Connections under the service's role.

@@ -49,7 +49,8 @@ pub(super) async fn run(args: &Args) -> Result<ExitCode, Failure> {
 async fn work(args: &Args, config: &Config, database: &Database) -> Result<ExitCode, Failure> {
     let pool = database.pool()?;
     let registry = Arc::new(serve::prepare(config, &pool).await?);
-    let projector = Projector { pool: pool.clone(), registry, wake: Arc::new(Notify::new()), saved: Arc::new(Notify::new()) };
+    let projector =
+        Projector { pool: pool.clone(), registry, wake: Arc::new(Notify::new()), saved: Arc::new(Notify::new()) };
     let mut client = pool.get().await?;
     let live = live_generation(&client).await?;
     let generation = generations::open(&mut client).await?;
@@ -82,7 +83,12 @@ async fn live_generation(client: &deadpool_postgres::Client) -> Result<i32, Fail
 }
 
 /// Folds every journal into the generation, with a progress bar on a terminal.
-async fn build(projector: &Projector, client: &deadpool_postgres::Client, generation: i32, quiet: bool) -> Result<usize, Failure> {
+async fn build(
+    projector: &Projector,
+    client: &deadpool_postgres::Client,
+    generation: i32,
+    quiet: bool,
+) -> Result<usize, Failure> {
     let mut events = 0;
     for (id, journal) in journal::all(client).await? {
         let tail = journal::tail(client, id).await?;
@@ -119,7 +125,11 @@ async fn follow(projector: &Projector, client: &deadpool_postgres::Client, gener
     Ok(())
 }
 
-async fn promote(projector: &Projector, client: &mut deadpool_postgres::Client, generation: i32) -> Result<bool, Failure> {
+async fn promote(
+    projector: &Projector,
+    client: &mut deadpool_postgres::Client,
+    generation: i32,
+) -> Result<bool, Failure> {
     for _ in 0..PROMOTE_TRIES_MAX {
         match generations::promote(client, generation).await? {
             Promotion::Promoted { .. } => return Ok(true),

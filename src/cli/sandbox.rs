@@ -28,9 +28,12 @@ pub(super) async fn run(args: &Args) -> Result<ExitCode, Failure> {
     };
     let sandbox = start(options).await?;
     println!("Management API  http://{}/api/v1/  (Authorization: Api-Key {MANAGEMENT_KEY})", sandbox.api_addr());
-    println!("License API     http://{}/api/v4/  (API key {LICENSE_API_KEY}, shared key {LICENSE_SHARED_KEY})", sandbox.api_addr());
+    println!(
+        "License API     http://{}/api/v4/  (API key {LICENSE_API_KEY}, shared key {LICENSE_SHARED_KEY})",
+        sandbox.api_addr()
+    );
     println!("control         http://{}/state", sandbox.control_addr());
     super::serve::stop_signal().await;
-    sandbox.stop().await;
+    sandbox.stop().await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -56,7 +56,8 @@ pub(super) fn start_logging(config: &Config) -> Result<(), Failure> {
 /// Takes the port first: the most likely thing to be wrong, and the cheapest to find out.
 pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).map_err(|e| {
-        format!("cannot listen on {address}: {e}; stop what uses it, or set server.listen (SUBLEDGER__SERVER__LISTEN)").into()
+        format!("cannot listen on {address}: {e}; stop what uses it, or set server.listen (SUBLEDGER__SERVER__LISTEN)")
+            .into()
     })
 }
 
@@ -70,7 +71,12 @@ pub(super) async fn serve(config: &Config, database: &Database, listener: TcpLis
     }
     let pool = database.pool()?;
     let registry = Arc::new(prepare(config, &pool).await?);
-    let projector = Projector { pool: pool.clone(), registry: registry.clone(), wake: Arc::new(Notify::new()), saved: Arc::new(Notify::new()) };
+    let projector = Projector {
+        pool: pool.clone(),
+        registry: registry.clone(),
+        wake: Arc::new(Notify::new()),
+        saved: Arc::new(Notify::new()),
+    };
     let (stop, stopped) = watch::channel(false);
     let mut loops: Vec<JoinHandle<()>> = vec![tokio::spawn(projector.clone().run(stopped.clone()))];
     loops.extend(reconcilers(config, &projector, &stopped)?);
@@ -114,18 +120,31 @@ pub(super) async fn prepare(config: &Config, pool: &Pool) -> Result<Registry, Fa
     generations::ensure(&mut client).await?;
     let adopted = rules::adopted(&client, registry.system).await?;
     if adopted.position == 0 {
-        rules::adopt(&client, registry.system, &config.rules, "subledger serve", "first start: nothing was adopted yet", Utc::now()).await?;
+        rules::adopt(
+            &client,
+            registry.system,
+            &config.rules,
+            "subledger serve",
+            "first start: nothing was adopted yet",
+            Utc::now(),
+        )
+        .await?;
     } else if adopted.hash != rules::hash_of(&config.rules) {
         warn!("catalog and policy of this file are not the adopted ones: PUT /v1/admin/config adopts them");
     }
     Ok(registry)
 }
 
-fn reconcilers(config: &Config, projector: &Projector, stopped: &watch::Receiver<bool>) -> Result<Vec<JoinHandle<()>>, Failure> {
+fn reconcilers(
+    config: &Config,
+    projector: &Projector,
+    stopped: &watch::Receiver<bool>,
+) -> Result<Vec<JoinHandle<()>>, Failure> {
     let mut tasks = Vec::new();
     for account in projector.registry.accounts.values() {
         let Some(configured) = config.licensespring.get(&account.name) else { continue };
-        let client = Client::new(&configured.base_url, &configured.api_key, Duration::from_millis(configured.timeout_ms))?;
+        let client =
+            Client::new(&configured.base_url, &configured.api_key, Duration::from_millis(configured.timeout_ms))?;
         let settings = Settings {
             active: config.reconciler.mode == ReconcilerMode::Continuous,
             coalesce: Duration::from_millis(config.reconciler.coalesce_ms),

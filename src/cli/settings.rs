@@ -6,8 +6,7 @@ use tracing::warn;
 
 use super::ConfigArg;
 use super::failure::Failure;
-use crate::config::environment::process_environment;
-use crate::config::{Config, LoadOptions, SourceMode, load};
+use crate::config::{Config, LoadOptions, SourceMode, load, process_environment};
 use crate::ledger::journal::{self, JournalKind};
 use crate::postgres::DbError;
 use crate::providers::{PROVIDERS, SourceSettings, by_slug};
@@ -34,8 +33,8 @@ pub(super) fn read(path: &Path) -> Result<Config, Failure> {
     let slugs: Vec<&str> = PROVIDERS.iter().map(|p| p.slug()).collect();
     let dev = path.file_name().is_some_and(|n| n == DEV_FILE);
     let options = LoadOptions { dev, providers: &slugs, environment: process_environment() };
-    let (config, warnings) =
-        load(path, &options).map_err(|problems| Failure::lines(problems.0.iter().map(ToString::to_string).collect()))?;
+    let (config, warnings) = load(path, &options)
+        .map_err(|problems| Failure::lines(problems.0.iter().map(ToString::to_string).collect()))?;
     for warning in warnings {
         warn!("{warning}");
     }
@@ -49,7 +48,8 @@ pub(super) fn find(arg: &ConfigArg) -> Result<Config, Failure> {
 
 /// Opens the journals that a configuration names.
 pub(super) async fn registry(config: &Config, client: &deadpool_postgres::Client) -> Result<Registry, DbError> {
-    let mut registry = Registry { system: journal::open(client, journal::SYSTEM, JournalKind::System).await?, ..Registry::default() };
+    let mut registry =
+        Registry { system: journal::open(client, journal::SYSTEM, JournalKind::System).await?, ..Registry::default() };
     for name in config.licensespring.keys() {
         let journal = journal::open(client, &journal::of_account(name), JournalKind::Licensespring).await?;
         registry.accounts.insert(name.clone(), Account { name: name.clone(), journal });

@@ -67,7 +67,9 @@ fn lifetime(text: &str) -> Result<TimeDelta, String> {
 
 pub(super) async fn run(args: &Args) -> Result<ExitCode, Failure> {
     let config = match &args.command {
-        Command::Create { config, .. } | Command::List { config, .. } | Command::Revoke { config, .. } => settings::find(config)?,
+        Command::Create { config, .. } | Command::List { config, .. } | Command::Revoke { config, .. } => {
+            settings::find(config)?
+        }
     };
     let database = Database::attach(&config).await?;
     let done = work(&args.command, &database).await;

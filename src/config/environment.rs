@@ -18,9 +18,7 @@ const NAMED: [&str; 3] = ["sources", "licensespring", "policy"];
 /// The variables of this process that are Unicode; others cannot be ours.
 #[must_use]
 pub fn process_environment() -> BTreeMap<String, String> {
-    std::env::vars_os()
-        .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
-        .collect()
+    std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
 }
 
 /// Sets every key that a variable names.
@@ -41,32 +39,22 @@ fn place(root: &Table, rest: &str) -> Result<Vec<String>, String> {
     let (first, inner) = rest.split_once("__").map_or((rest, None), |(f, i)| (f, Some(i)));
     let section = first.to_lowercase();
     match inner {
-        None if root.get(&section).is_some_and(Value::is_table) || FIXED.contains(&section.as_str()) => Err(format!(
-            "`{section}` is a table, and tables can be set only in the file"
-        )),
+        None if root.get(&section).is_some_and(Value::is_table) || FIXED.contains(&section.as_str()) => {
+            Err(format!("`{section}` is a table, and tables can be set only in the file"))
+        }
         None => Ok(vec![section]),
         Some(inner) if NAMED.contains(&section.as_str()) => place_named(root, section, inner),
         Some(inner) if FIXED.contains(&section.as_str()) => {
             let keys = inner.split("__").map(str::to_lowercase);
             Ok(std::iter::once(section.clone()).chain(keys).collect())
         }
-        Some(_) => Err(format!(
-            "there is no section `{section}` that the environment could set"
-        )),
+        Some(_) => Err(format!("there is no section `{section}` that the environment could set")),
     }
 }
 
 fn place_named(root: &Table, section: String, inner: &str) -> Result<Vec<String>, String> {
-    let names = root
-        .get(&section)
-        .and_then(Value::as_table)
-        .into_iter()
-        .flat_map(Table::keys);
-    let fits = |name: &&String| {
-        inner
-            .strip_prefix(&spelled(name))
-            .is_some_and(|key| key.starts_with("__"))
-    };
+    let names = root.get(&section).and_then(Value::as_table).into_iter().flat_map(Table::keys);
+    let fits = |name: &&String| inner.strip_prefix(&spelled(name)).is_some_and(|key| key.starts_with("__"));
     match names.filter(fits).collect::<Vec<_>>().as_slice() {
         [name] => {
             let key = inner.get(spelled(name).len() + 2..).unwrap_or_default().to_lowercase();

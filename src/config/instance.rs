@@ -26,32 +26,18 @@ const GUARD_MAX: u64 = 1_000_000;
 
 /// Reads everything; what is wrong is in the report, and the value is then not used.
 pub(super) fn read(root: &mut Section<'_>, providers: &[&str]) -> Config {
-    let data_dir = root
-        .file_path("data_dir")
-        .unwrap_or_else(|| root.report.dir.join(DATA_DIR_DEFAULT));
+    let data_dir = root.file_path("data_dir").unwrap_or_else(|| root.report.dir.join(DATA_DIR_DEFAULT));
     let server = server(root.section("server"));
     let database = database(root.section("database"));
     let licensespring = sources::accounts(root);
     let sources = sources::sources(root, providers, &licensespring);
     let names: Vec<&str> = sources.keys().map(String::as_str).collect();
     let mut rules = rules::read(root, &names);
-    rules.integration_keys = sources
-        .iter()
-        .map(|(name, s)| (name.clone(), s.integration_keys))
-        .collect();
+    rules.integration_keys = sources.iter().map(|(name, s)| (name.clone(), s.integration_keys)).collect();
     let reconciler = reconciler(root.section("reconciler"));
     let telemetry = telemetry(root.section("telemetry"));
     root.section("erasure").finish();
-    Config {
-        data_dir,
-        server,
-        database,
-        licensespring,
-        sources,
-        rules,
-        reconciler,
-        telemetry,
-    }
+    Config { data_dir, server, database, licensespring, sources, rules, reconciler, telemetry }
 }
 
 fn server(mut section: Section<'_>) -> Server {
@@ -97,11 +83,7 @@ fn readable(section: &mut Section<'_>, key: &'static str) -> PathBuf {
     if !path.as_os_str().is_empty()
         && let Err(e) = std::fs::File::open(&path)
     {
-        section.problem(
-            key,
-            format!("names {}, which cannot be read: {e}", path.display()),
-            "correct the path",
-        );
+        section.problem(key, format!("names {}, which cannot be read: {e}", path.display()), "correct the path");
     }
     path
 }
@@ -111,21 +93,12 @@ fn database(mut section: Section<'_>) -> Database {
     let url = section.secret_url("url");
     let owner_url = section.secret_url("owner_url");
     if owner_url.is_some() && !url_key_present {
-        section.problem(
-            "owner_url",
-            "is set without url",
-            "add url = \"postgres://…\", or remove owner_url",
-        );
+        section.problem("owner_url", "is set without url", "add url = \"postgres://…\", or remove owner_url");
     }
     let migrate = section.get_or("migrate", !url_key_present);
     let pool_size = section.number("pool_size", POOL_SIZE_DEFAULT, POOL_SIZE_MIN..=POOL_SIZE_MAX);
     section.finish();
-    Database {
-        url,
-        owner_url,
-        migrate,
-        pool_size,
-    }
+    Database { url, owner_url, migrate, pool_size }
 }
 
 fn reconciler(mut section: Section<'_>) -> Reconciler {

@@ -36,11 +36,7 @@ impl FromStr for Network {
         let address: IpAddr = address.parse().map_err(drop)?;
         let bits = if address.is_ipv4() { 32 } else { 128 };
         let prefix = prefix.map_or(Ok(bits), |p| p.parse().map_err(drop))?;
-        if prefix <= bits {
-            Ok(Self { address, prefix })
-        } else {
-            Err(())
-        }
+        if prefix <= bits { Ok(Self { address, prefix }) } else { Err(()) }
     }
 }
 

@@ -32,22 +32,13 @@ pub struct Problems(pub Vec<Problem>);
 
 impl Problem {
     pub(super) fn of_file(path: &Path, problem: impl Into<String>, fix: &str) -> Self {
-        Self {
-            file: path.display().to_string(),
-            key: String::new(),
-            problem: problem.into(),
-            fix: fix.to_owned(),
-        }
+        Self { file: path.display().to_string(), key: String::new(), problem: problem.into(), fix: fix.to_owned() }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = if self.key.is_empty() {
-            String::new()
-        } else {
-            format!("{}: ", self.key)
-        };
+        let key = if self.key.is_empty() { String::new() } else { format!("{}: ", self.key) };
         let line = format!("{}: {key}{}; {}", self.file, self.problem, self.fix);
         f.write_str(&one_line(&line))
     }
@@ -111,21 +102,12 @@ impl Report {
             return self.table(text);
         }
         let read = serde_json::from_str(text);
-        read.map_err(|e| {
-            self.problem(
-                "",
-                format!("is not JSON: {e}"),
-                "give the JSON text of a catalog and policy",
-            )
-        })
-        .ok()
+        read.map_err(|e| self.problem("", format!("is not JSON: {e}"), "give the JSON text of a catalog and policy"))
+            .ok()
     }
 
     fn add_syntax(&self, text: &str, error: &toml::de::Error) {
-        let line = error
-            .span()
-            .and_then(|s| text.get(..s.start))
-            .map_or(1, |before| before.matches('\n').count() + 1);
+        let line = error.span().and_then(|s| text.get(..s.start)).map_or(1, |before| before.matches('\n').count() + 1);
         // The second line of a message lists what was expected; the first one is enough.
         let reason = error.message().lines().next().unwrap_or("not TOML");
         self.problem(&format!("line {line}"), reason, "see https://toml.io for the syntax");
@@ -147,32 +129,18 @@ impl Report {
             Some(variable) => ("environment".to_owned(), variable),
             None => (self.file.clone(), key.to_owned()),
         };
-        self.problems.borrow_mut().push(Problem {
-            file,
-            key,
-            problem: problem.into(),
-            fix: fix.into(),
-        });
+        self.problems.borrow_mut().push(Problem { file, key, problem: problem.into(), fix: fix.into() });
     }
 
     /// Notes a problem of a variable that has no key.
     pub(super) fn variable_problem(&self, variable: &str, problem: impl Into<String>, fix: impl Into<String>) {
         let file = "environment".to_owned();
         let key = variable.to_owned();
-        self.problems.borrow_mut().push(Problem {
-            file,
-            key,
-            problem: problem.into(),
-            fix: fix.into(),
-        });
+        self.problems.borrow_mut().push(Problem { file, key, problem: problem.into(), fix: fix.into() });
     }
 
     pub(super) fn warn(&self, key: &str, text: impl Into<String>) {
-        self.warnings.borrow_mut().push(Warning {
-            file: self.file.clone(),
-            key: key.to_owned(),
-            text: text.into(),
-        });
+        self.warnings.borrow_mut().push(Warning { file: self.file.clone(), key: key.to_owned(), text: text.into() });
     }
 
     pub(super) fn into_problems(self) -> Problems {

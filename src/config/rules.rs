@@ -22,9 +22,7 @@ const GRACE_DAYS_MAX: u64 = 3_660;
 #[must_use]
 pub fn rules_text(rules: &Rules) -> String {
     // Maps of strings always serialize.
-    serde_json::to_value(rules)
-        .map(|value| sorted(value).to_string())
-        .unwrap_or_default()
+    serde_json::to_value(rules).map(|value| sorted(value).to_string()).unwrap_or_default()
 }
 
 /// SHA-256 of [`rules_text`], in lower-case hex.
@@ -45,9 +43,8 @@ pub fn rules_from_text(text: &str, config: &Config) -> Result<(Rules, Vec<Warnin
     };
     let mut root = Section::root(&report, table);
     let mut rules = read(&mut root, &config.source_names());
-    rules.integration_keys = root
-        .get::<BTreeMap<String, bool>>("integration_keys")
-        .unwrap_or_else(|| config.rules.integration_keys.clone());
+    rules.integration_keys =
+        root.get::<BTreeMap<String, bool>>("integration_keys").unwrap_or_else(|| config.rules.integration_keys.clone());
     root.finish();
     report.conclude(rules)
 }
@@ -65,18 +62,11 @@ fn sorted(value: Value) -> Value {
 }
 
 pub(super) fn read(root: &mut Section<'_>, sources: &[&str]) -> Rules {
-    let catalog: Vec<CatalogRule> = root
-        .listed_sections("catalog")
-        .into_iter()
-        .map(|section| rule(section, sources))
-        .collect();
+    let catalog: Vec<CatalogRule> =
+        root.listed_sections("catalog").into_iter().map(|section| rule(section, sources)).collect();
     warn_of_twins(root, &catalog);
     let policy = policies(root, &catalog, sources);
-    Rules {
-        catalog,
-        policy,
-        integration_keys: BTreeMap::new(),
-    }
+    Rules { catalog, policy, integration_keys: BTreeMap::new() }
 }
 
 fn rule(mut section: Section<'_>, sources: &[&str]) -> CatalogRule {
@@ -96,11 +86,7 @@ fn rule(mut section: Section<'_>, sources: &[&str]) -> CatalogRule {
 fn source_of(section: &mut Section<'_>, sources: &[&str]) -> Option<String> {
     let name = section.text("source")?;
     if !sources.contains(&name.as_str()) {
-        section.problem(
-            "source",
-            format!("names no source: {name:?}"),
-            format!("add [sources.{name}], or correct it"),
-        );
+        section.problem("source", format!("names no source: {name:?}"), format!("add [sources.{name}], or correct it"));
     }
     Some(name)
 }
@@ -118,11 +104,7 @@ fn matches(section: &mut Section<'_>) -> BTreeMap<String, String> {
             let fix = format!("write one of {}", MATCH_KEYS.join(", "));
             section.problem(&format!("match.{name}"), "is not a key to match on", fix);
         } else if value.is_empty() {
-            section.problem(
-                &format!("match.{name}"),
-                "is empty",
-                "give it a value, or remove the key",
-            );
+            section.problem(&format!("match.{name}"), "is empty", "give it a value, or remove the key");
         }
     }
     matches
@@ -139,13 +121,8 @@ fn license_type(section: &mut Section<'_>) -> Option<String> {
 
 fn period(section: &mut Section<'_>) -> Option<String> {
     let value = section.text("period")?;
-    let number = value
-        .strip_suffix(['d', 'm', 'y'])
-        .filter(|n| n.bytes().all(|b| b.is_ascii_digit()));
-    if !number
-        .and_then(|n| n.parse::<u32>().ok())
-        .is_some_and(|n| (1..=PERIOD_MAX).contains(&n))
-    {
+    let number = value.strip_suffix(['d', 'm', 'y']).filter(|n| n.bytes().all(|b| b.is_ascii_digit()));
+    if !number.and_then(|n| n.parse::<u32>().ok()).is_some_and(|n| (1..=PERIOD_MAX).contains(&n)) {
         section.problem(
             "period",
             format!("cannot be {value:?}"),

@@ -28,11 +28,7 @@ impl Section<'_> {
         let text = self.resolve(key, &value, true)?;
         match text.expose_secret().parse::<tokio_postgres::Config>() {
             // The parser's message may quote the URL, and with it a password.
-            Err(_) => self.problem(
-                key,
-                "is not a Postgres URL",
-                "write \"postgres://user@host:5432/database\"",
-            ),
+            Err(_) => self.problem(key, "is not a Postgres URL", "write \"postgres://user@host:5432/database\""),
             Ok(url) if url.get_password().is_some() && self.is_written_out(key, &value) => {
                 let text = "holds a password, written out in the file; { env = \"NAME\" } would keep it out";
                 self.report.warn(&self.path_of(key), text);
@@ -55,11 +51,7 @@ impl Section<'_> {
                 items.iter().enumerate().filter_map(of).collect()
             }
             Some(_) => {
-                self.problem(
-                    key,
-                    "is not a list",
-                    "write it in the file, as a list: [{ env = \"NAME\" }]",
-                );
+                self.problem(key, "is not a list", "write it in the file, as a list: [{ env = \"NAME\" }]");
                 Vec::new()
             }
         }
@@ -74,11 +66,7 @@ impl Section<'_> {
         };
         let not_empty = |text: String| {
             let empty = text.is_empty();
-            if empty {
-                Err(("is empty".to_owned(), "give it a value".to_owned()))
-            } else {
-                Ok(text)
-            }
+            if empty { Err(("is empty".to_owned(), "give it a value".to_owned())) } else { Ok(text) }
         };
         match text.and_then(not_empty) {
             Ok(text) => Some(SecretString::from(text)),
@@ -114,17 +102,11 @@ impl Section<'_> {
         let path = self.report.dir.join(name);
         let shown = path.display();
         let text = read_bounded(&path).map_err(|e| {
-            (
-                format!("names the file {shown}, which cannot be read: {e}"),
-                "make it readable for this user".to_owned(),
-            )
+            (format!("names the file {shown}, which cannot be read: {e}"), "make it readable for this user".to_owned())
         })?;
         let text = text.trim_end_matches(['\r', '\n']);
         if text.trim().is_empty() {
-            return Err((
-                format!("names the file {shown}, which is empty"),
-                "write the secret into it".to_owned(),
-            ));
+            return Err((format!("names the file {shown}, which is empty"), "write the secret into it".to_owned()));
         }
         Ok(text.to_owned())
     }
@@ -132,15 +114,7 @@ impl Section<'_> {
 
 fn read_bounded(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
-    std::fs::File::open(path)?
-        .take(FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text)?;
+    std::fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
     let too_large = text.len() as u64 > FILE_BYTES_MAX;
-    if too_large {
-        Err(std::io::Error::other(format!(
-            "it has more than {FILE_BYTES_MAX} bytes"
-        )))
-    } else {
-        Ok(text)
-    }
+    if too_large { Err(std::io::Error::other(format!("it has more than {FILE_BYTES_MAX} bytes"))) } else { Ok(text) }
 }

@@ -30,12 +30,7 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn new(report: &'a Report, path: String, table: Table) -> Self {
-        Self {
-            report,
-            path,
-            table,
-            known: Vec::new(),
-        }
+        Self { report, path, table, known: Vec::new() }
     }
 
     pub(super) fn path(&self) -> &str {
@@ -62,11 +57,7 @@ impl<'a> Section<'a> {
         let value = self.take(key)?;
         let read = self.convert(key, &value);
         if read.is_none() {
-            self.problem(
-                key,
-                format!("cannot be {}", shown(&value)),
-                format!("write {}", T::WANTED),
-            );
+            self.problem(key, format!("cannot be {}", shown(&value)), format!("write {}", T::WANTED));
         }
         read
     }
@@ -93,17 +84,10 @@ impl<'a> Section<'a> {
         let Some(number) = self.get::<i64>(key) else {
             return default;
         };
-        let within = u64::try_from(number)
-            .ok()
-            .filter(|n| range.contains(n))
-            .and_then(|n| T::try_from(n).ok());
+        let within = u64::try_from(number).ok().filter(|n| range.contains(n)).and_then(|n| T::try_from(n).ok());
         within.unwrap_or_else(|| {
             let (from, to) = (range.start(), range.end());
-            self.problem(
-                key,
-                format!("cannot be {number}"),
-                format!("write a number from {from} to {to}"),
-            );
+            self.problem(key, format!("cannot be {number}"), format!("write a number from {from} to {to}"));
             default
         })
     }
@@ -132,11 +116,7 @@ impl<'a> Section<'a> {
     pub(super) fn file_path(&mut self, key: &'static str) -> Option<PathBuf> {
         let from_environment = self.report.is_overridden(&self.path_of(key));
         let path = PathBuf::from(self.text(key)?);
-        Some(if from_environment {
-            path
-        } else {
-            self.report.dir.join(path)
-        })
+        Some(if from_environment { path } else { self.report.dir.join(path) })
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
@@ -145,18 +125,13 @@ impl<'a> Section<'a> {
 
     /// Whether `key` is there and not an empty list.
     pub(super) fn has_items(&self, key: &str) -> bool {
-        self.table
-            .get(key)
-            .is_some_and(|value| value.as_array().is_none_or(|items| !items.is_empty()))
+        self.table.get(key).is_some_and(|value| value.as_array().is_none_or(|items| !items.is_empty()))
     }
 
     /// A table; empty where it is absent.
     pub(super) fn section(&mut self, key: &'static str) -> Section<'a> {
         let path = self.path_of(key);
-        let table = self
-            .take(key)
-            .map(|value| self.as_table(&path, value))
-            .unwrap_or_default();
+        let table = self.take(key).map(|value| self.as_table(&path, value)).unwrap_or_default();
         Section::new(self.report, path, table)
     }
 
@@ -184,21 +159,15 @@ impl<'a> Section<'a> {
                 return Vec::new();
             }
         };
-        let numbered = items
-            .into_iter()
-            .enumerate()
-            .map(|(i, item)| (format!("{path} #{}", i + 1), item));
-        numbered
-            .map(|(path, item)| Section::new(self.report, path.clone(), self.as_table(&path, item)))
-            .collect()
+        let numbered = items.into_iter().enumerate().map(|(i, item)| (format!("{path} #{}", i + 1), item));
+        numbered.map(|(path, item)| Section::new(self.report, path.clone(), self.as_table(&path, item))).collect()
     }
 
     fn as_table(&self, path: &str, value: Value) -> Table {
         match value {
             Value::Table(table) => table,
             _ => {
-                self.report
-                    .problem(path, "is not a table", format!("write [{path}] and its keys below"));
+                self.report.problem(path, "is not a table", format!("write [{path}] and its keys below"));
                 Table::new()
             }
         }
@@ -221,11 +190,7 @@ fn from_text<T: DeserializeOwned>(text: &str) -> Option<T> {
 }
 
 fn join(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
-    }
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 /// A wrong value as its author wrote it, cut short.

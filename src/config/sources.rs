@@ -33,17 +33,13 @@ const NO_INTEGRATION_KEYS: &str = "shopify";
 
 pub(super) fn accounts(root: &mut Section<'_>) -> BTreeMap<String, Account> {
     let named = root.named_sections("licensespring").into_iter();
-    named
-        .map(|(name, section)| (name.clone(), account(&name, section)))
-        .collect()
+    named.map(|(name, section)| (name.clone(), account(&name, section))).collect()
 }
 
 fn account(name: &str, mut section: Section<'_>) -> Account {
     check_name(&section, name);
     let account = Account {
-        base_url: section
-            .safe_url("base_url")
-            .unwrap_or_else(|| BASE_URL_DEFAULT.to_owned()),
+        base_url: section.safe_url("base_url").unwrap_or_else(|| BASE_URL_DEFAULT.to_owned()),
         api_key: required_secret(&mut section, "api_key"),
         requests_per_minute: requests_per_minute(&mut section),
         timeout_ms: section.number("timeout_ms", TIMEOUT_MS_DEFAULT, TIMEOUT_MS_MIN..=TIMEOUT_MS_MAX),
@@ -64,12 +60,8 @@ fn requests_per_minute(section: &mut Section<'_>) -> u32 {
 }
 
 fn license_api(section: &mut Section<'_>) -> Option<LicenseApi> {
-    let wanted = ["license_api_url", "license_api_key", "license_shared_key"]
-        .iter()
-        .any(|key| section.has(key));
-    let url = section
-        .safe_url("license_api_url")
-        .unwrap_or_else(|| LICENSE_API_URL_DEFAULT.to_owned());
+    let wanted = ["license_api_url", "license_api_key", "license_shared_key"].iter().any(|key| section.has(key));
+    let url = section.safe_url("license_api_url").unwrap_or_else(|| LICENSE_API_URL_DEFAULT.to_owned());
     if !wanted {
         return None;
     }
@@ -93,15 +85,7 @@ pub(super) fn sources(
     let named = root.named_sections("sources");
     let names: Vec<String> = named.iter().map(|(name, _)| name.clone()).collect();
     let read = |(name, section): (String, Section<'_>)| {
-        let source = source(
-            &name,
-            section,
-            &Around {
-                providers,
-                accounts,
-                names: &names,
-            },
-        );
+        let source = source(&name, section, &Around { providers, accounts, names: &names });
         (name, source)
     };
     named.into_iter().map(read).collect()
@@ -131,9 +115,7 @@ fn source(name: &str, mut section: Section<'_>, around: &Around<'_>) -> Source {
         organization_ids: section.get("organization_ids").unwrap_or_default(),
         fields: section.get("fields").unwrap_or_default(),
         integration_keys: section.get_or("integration_keys", provider != NO_INTEGRATION_KEYS),
-        silence_hours: section
-            .has("silence_hours")
-            .then(|| section.number("silence_hours", 1, 1..=SILENCE_HOURS_MAX)),
+        silence_hours: section.has("silence_hours").then(|| section.number("silence_hours", 1, 1..=SILENCE_HOURS_MAX)),
         renamed_from: renamed_from(name, &mut section, around.names),
         provider,
     };
@@ -146,11 +128,7 @@ fn provider(section: &mut Section<'_>, providers: &[&str]) -> String {
     let example = format!("one of {known}");
     let slug = section.required_text("provider", &example);
     if !slug.is_empty() && !providers.contains(&slug.as_str()) {
-        section.problem(
-            "provider",
-            format!("names no provider: {slug:?}"),
-            format!("write {example}"),
-        );
+        section.problem("provider", format!("names no provider: {slug:?}"), format!("write {example}"));
     }
     slug
 }
@@ -176,17 +154,9 @@ fn renamed_from(name: &str, section: &mut Section<'_>, names: &[String]) -> Opti
     let key = "renamed_from";
     let old = section.text(key)?;
     if !is_name(&old) || old == name {
-        section.problem(
-            key,
-            format!("cannot be {old:?}"),
-            "write the name that this source had before",
-        );
+        section.problem(key, format!("cannot be {old:?}"), "write the name that this source had before");
     } else if names.contains(&old) {
-        section.problem(
-            key,
-            format!("names a source that still exists: {old:?}"),
-            format!("remove [sources.{old}]"),
-        );
+        section.problem(key, format!("names a source that still exists: {old:?}"), format!("remove [sources.{old}]"));
     }
     Some(old)
 }
@@ -194,9 +164,7 @@ fn renamed_from(name: &str, section: &mut Section<'_>, names: &[String]) -> Opti
 fn check_name(section: &Section<'_>, name: &str) {
     if !is_name(name) {
         let fix = "use a-z, 0-9 and -, at most 41, beginning with a letter or digit";
-        section
-            .report
-            .problem(section.path(), format!("cannot be called {name:?}"), fix);
+        section.report.problem(section.path(), format!("cannot be called {name:?}"), fix);
     } else if name == "system" {
         section.report.problem(
             section.path(),
@@ -225,11 +193,7 @@ impl Section<'_> {
         let text = self.web_url(key)?;
         let url = Url::parse(&text).ok()?;
         if url.scheme() == "http" && !url.host_str().is_some_and(is_loopback) {
-            self.problem(
-                key,
-                "is plain http to another machine",
-                "write https://, or use a host on this machine",
-            );
+            self.problem(key, "is plain http to another machine", "write https://, or use a host on this machine");
         }
         Some(text)
     }
@@ -237,9 +201,7 @@ impl Section<'_> {
     /// An http(s) URL without its trailing slash.
     pub(super) fn web_url(&mut self, key: &'static str) -> Option<String> {
         let text = self.text(key)?;
-        let url = Url::parse(&text)
-            .ok()
-            .filter(|url| url.has_host() && ["http", "https"].contains(&url.scheme()));
+        let url = Url::parse(&text).ok().filter(|url| url.has_host() && ["http", "https"].contains(&url.scheme()));
         if url.is_none() {
             self.problem(key, format!("is not a web address: {text:?}"), "write \"https://host\"");
             return None;

@@ -20,21 +20,9 @@ product_code = "PRO"
 "#;
 
 fn options(dev: bool, extra: &[(&str, &str)]) -> LoadOptions<'static> {
-    let always = [
-        ("LS_KEY", "ls-secret-value"),
-        ("WHSEC", "whsec-secret-value"),
-        ("BLANK", ""),
-    ];
-    let environment = always
-        .iter()
-        .chain(extra)
-        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-        .collect();
-    LoadOptions {
-        dev,
-        providers: &["stripe", "shopify", "salesforce"],
-        environment,
-    }
+    let always = [("LS_KEY", "ls-secret-value"), ("WHSEC", "whsec-secret-value"), ("BLANK", "")];
+    let environment = always.iter().chain(extra).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    LoadOptions { dev, providers: &["stripe", "shopify", "salesforce"], environment }
 }
 
 fn lines(text: &str, options: &LoadOptions<'_>) -> Vec<String> {
@@ -84,10 +72,7 @@ fn defaults_are_those_of_the_contract() {
     assert_eq!((source.mode, source.integration_keys), (SourceMode::Live, true));
     assert_eq!(source.secrets[0].expose_secret(), "whsec-secret-value");
     let r = &config.reconciler;
-    assert_eq!(
-        (r.mode, r.drift, r.coalesce_ms),
-        (ReconcilerMode::Continuous, Drift::Report, 2000)
-    );
+    assert_eq!((r.mode, r.drift, r.coalesce_ms), (ReconcilerMode::Continuous, Drift::Report, 2000));
     assert_eq!((r.guard_max_destructive, r.guard_max_destructive_per_day), (25, 100));
     assert_eq!((r.guard_max_percent, r.guard_max_announced_per_day), (5, 1000));
     assert_eq!(config.telemetry.log_format, LogFormat::Text);
@@ -127,10 +112,7 @@ fn the_environment_outranks_the_file() {
     assert_eq!(config.server.listen.to_string(), "0.0.0.0:9");
     assert_eq!((config.database.pool_size, config.database.migrate), (7, false));
     assert_eq!(config.sources["stripe-main"].mode, SourceMode::Test);
-    assert_eq!(
-        config.licensespring["main"].api_key.expose_secret(),
-        "from-the-environment"
-    );
+    assert_eq!(config.licensespring["main"].api_key.expose_secret(), "from-the-environment");
     assert_eq!(config.reconciler.mode, ReconcilerMode::Frozen);
 }
 
@@ -168,19 +150,14 @@ fn a_wrong_variable_is_named() {
     ];
     for (variable, expected) in cases {
         let found = lines(GOOD, &options(false, &[variable]));
-        assert!(
-            found.len() == 1 && found[0].starts_with(expected),
-            "{expected}\n{found:#?}"
-        );
+        assert!(found.len() == 1 && found[0].starts_with(expected), "{expected}\n{found:#?}");
         assert!(!found[0].contains("geheim"));
     }
 }
 
 #[test]
 fn secrets_are_never_shown() {
-    let text = GOOD
-        .replace("{ env = \"LS_KEY\" }", "\"geheim\"")
-        .replace("[{ env = \"WHSEC\" }]", "[\"geheim\"]")
+    let text = GOOD.replace("{ env = \"LS_KEY\" }", "\"geheim\"").replace("[{ env = \"WHSEC\" }]", "[\"geheim\"]")
         + "[database]\nurl = \"postgres://u:geheim@h/d\"\n";
     let (config, _) = parse(&text, Path::new("s.toml"), &options(true, &[])).unwrap();
     let shown = format!("{config:?}{config:#?}");
@@ -193,10 +170,7 @@ fn secrets_are_never_shown() {
 #[test]
 fn warnings_stand_apart() {
     let text = "[database]\nurl = \"postgres://u:p@h/d\"\n".to_owned()
-        + &GOOD.replace(
-            "[licensespring.main]",
-            "[licensespring.main]\nrequests_per_minute = 9000\n",
-        )
+        + &GOOD.replace("[licensespring.main]", "[licensespring.main]\nrequests_per_minute = 9000\n")
         + "[[catalog]]\nmatch = { price = \"price_1\" }\nproduct_code = \"OTHER\"\n";
     let (_, warnings) = good(&text.replace("licensespring = \"main\"", ""));
     let texts: Vec<String> = warnings.iter().map(Warning::to_string).collect();
@@ -222,10 +196,7 @@ fn loopback_is_the_only_plain_http() {
         ("https://10.0.0.1", true),
         ("ftp://127.0.0.1", false),
     ] {
-        let text = GOOD.replace(
-            "[licensespring.main]",
-            &format!("[licensespring.main]\nbase_url = \"{url}\""),
-        );
+        let text = GOOD.replace("[licensespring.main]", &format!("[licensespring.main]\nbase_url = \"{url}\""));
         assert_eq!(lines(&text, &options(false, &[])).is_empty(), fine, "{url}");
     }
 }

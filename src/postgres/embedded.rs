@@ -52,11 +52,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            shared_buffers_mb: 256,
-            max_connections: 100,
-            bin_dirs: Vec::new(),
-        }
+        Self { shared_buffers_mb: 256, max_connections: 100, bin_dirs: Vec::new() }
     }
 }
 
@@ -96,11 +92,7 @@ pub enum EmbeddedError {
          {closed} is closed to it; choose another data_dir (such as /var/lib/subledger), open that directory \
          (`chmod o+x {closed}`), or start as an ordinary user"
     )]
-    Unreachable {
-        data_dir: String,
-        user: String,
-        closed: String,
-    },
+    Unreachable { data_dir: String, user: String, closed: String },
     #[error("{path} belongs to another user (uid {uid}): run as that user or as root, or choose another data_dir")]
     NotYours { path: String, uid: u32 },
     #[error("another subledger serves {data_dir}{by}: stop it first, or give this one its own data_dir")]
@@ -125,11 +117,7 @@ pub enum EmbeddedError {
     #[error("Postgres did not start: {reason}; see {log}")]
     NotStarted { reason: String, log: String },
     #[error("Postgres was not ready after {} s: {reason}; see {log}", .after.as_secs())]
-    NotReady {
-        after: Duration,
-        reason: String,
-        log: String,
-    },
+    NotReady { after: Duration, reason: String, log: String },
     #[error("Postgres was still stopping after {} s; it goes on by itself, see {log}", .after.as_secs())]
     NotStopped { after: Duration, log: String },
     #[error("the private cluster could not be prepared: {0}")]
@@ -164,13 +152,7 @@ impl Embedded {
         let binaries = Binaries::find(&place, &options.bin_dirs).await?;
         cluster::create_if_absent(&place, &binaries).await?;
         let (postmaster, started) = Postmaster::attach_or_start(&place, &binaries, options).await?;
-        let embedded = Self {
-            place,
-            postmaster,
-            serving,
-            using: Some(using),
-            started,
-        };
+        let embedded = Self { place, postmaster, serving, using: Some(using), started };
         cluster::ensure_roles(&embedded.admin_url()).await?;
         Ok(embedded)
     }

@@ -19,14 +19,8 @@ fn each_mistake_is_one_line() {
             "+[server]\nlisten = \"8080\"",
             "server.listen: cannot be \"8080\"; write an address and port such as \"127.0.0.1:8080\"",
         ),
-        (
-            "+[server]\nmax_body_bytes = 10",
-            "server.max_body_bytes: cannot be 10; write a number from 1024 to 67108864",
-        ),
-        (
-            "+[server]\nmax_body_bytes = \"big\"",
-            "server.max_body_bytes: cannot be \"big\"; write a whole number",
-        ),
+        ("+[server]\nmax_body_bytes = 10", "server.max_body_bytes: cannot be 10; write a number from 1024 to 67108864"),
+        ("+[server]\nmax_body_bytes = \"big\"", "server.max_body_bytes: cannot be \"big\"; write a whole number"),
         (
             "+[server]\ntrusted_proxies = [\"10.0.0.0/99\"]",
             "server.trusted_proxies: cannot hold \"10.0.0.0/99\"; write an address or a block such as \"10.0.0.0/8\"",
@@ -51,10 +45,7 @@ fn each_mistake_is_one_line() {
             "+[database]\nurl = \"postgres://u@h/d\"\npool_size = 1",
             "database.pool_size: cannot be 1; write a number from 2 to 500",
         ),
-        (
-            "+[database]\nmigrate = \"yes\"",
-            "database.migrate: cannot be \"yes\"; write true or false",
-        ),
+        ("+[database]\nmigrate = \"yes\"", "database.migrate: cannot be \"yes\"; write true or false"),
         (
             "{ env = \"LS_KEY\" } → \"geheim\"",
             "licensespring.main.api_key: is written out in the file; write { env = \"NAME\" } or { file = \"path\" }",
@@ -79,10 +70,7 @@ fn each_mistake_is_one_line() {
             "{ env = \"LS_KEY\" } → { vault = \"geheim\" }",
             "licensespring.main.api_key: is not a secret; write { env = \"NAME\" } or { file = \"path\" }",
         ),
-        (
-            "api_key = → api_kee =",
-            "licensespring.main.api_key: is missing; add api_key = { env = \"NAME\" }",
-        ),
+        ("api_key = → api_kee =", "licensespring.main.api_key: is missing; add api_key = { env = \"NAME\" }"),
         (
             "[licensespring.main] → [licensespring.main]\nbase_url = \"http://example.com\"",
             "licensespring.main.base_url: is plain http to another machine; write https://, or use a host on this machine",
@@ -151,18 +139,12 @@ fn each_mistake_is_one_line() {
             "match = { price = \"price_1\" } → match = {}",
             "catalog #1.match: matches nothing; add match = { price = \"…\" }",
         ),
-        (
-            "match = { price = \"price_1\" } → ",
-            "catalog #1.match: matches nothing; add match = { price = \"…\" }",
-        ),
+        ("match = { price = \"price_1\" } → ", "catalog #1.match: matches nothing; add match = { price = \"…\" }"),
         (
             "product_code = \"PRO\" → product_code = \"\"",
             "catalog #1.product_code: is empty; give it a value, or remove the key",
         ),
-        (
-            "product_code = \"PRO\" → ",
-            "catalog #1.product_code: is missing; add product_code = \"PRO\"",
-        ),
+        ("product_code = \"PRO\" → ", "catalog #1.product_code: is missing; add product_code = \"PRO\""),
         (
             "+period = \"1w\"",
             "catalog #1.period: cannot be \"1w\"; write a number of days, months or years: 30d, 1m, 1y",
@@ -175,10 +157,7 @@ fn each_mistake_is_one_line() {
             "+license_type = \"rental\"",
             "catalog #1.license_type: cannot be \"rental\"; write one of perpetual, time-limited, subscription, consumption",
         ),
-        (
-            "+source = \"fs\"",
-            "catalog #1.source: names no source: \"fs\"; add [sources.fs], or correct it",
-        ),
+        ("+source = \"fs\"", "catalog #1.source: names no source: \"fs\"; add [sources.fs], or correct it"),
         (
             "+seats = \"all\"",
             "catalog #1.seats: cannot be \"all\"; write one of max_activations, floating_users, max_license_users, licenses",
@@ -207,14 +186,8 @@ fn each_mistake_is_one_line() {
             "+[reconciler]\nguard_max_percent = 101",
             "reconciler.guard_max_percent: cannot be 101; write a number from 0 to 100",
         ),
-        (
-            "+[telemetry]\nlog_format = \"xml\"",
-            "telemetry.log_format: cannot be \"xml\"; write one of text, json",
-        ),
-        (
-            "+[erasure]\nwhen = 1",
-            "erasure.when: is an unknown key; remove it, or write one of ",
-        ),
+        ("+[telemetry]\nlog_format = \"xml\"", "telemetry.log_format: cannot be \"xml\"; write one of text, json"),
+        ("+[erasure]\nwhen = 1", "erasure.when: is an unknown key; remove it, or write one of "),
         ("+server = 5", "catalog #1.server: is an unknown key"),
         ("[licensespring.main] → [licensespring.main", "line 2: "),
         (
@@ -233,10 +206,7 @@ fn each_mistake_is_one_line() {
         };
         let found = lines(&text, &options(false, &[]));
         let fits = |line: &String| line.starts_with(&format!("conf/s.toml: {expected}"));
-        assert!(
-            found.iter().any(fits),
-            "{change}\nexpected {expected}\nfound    {found:#?}"
-        );
+        assert!(found.iter().any(fits), "{change}\nexpected {expected}\nfound    {found:#?}");
         // Only a mistyped key is two things at once: one unknown, one missing.
         let at_most = if change.contains("api_kee") { 2 } else { 1 };
         assert!(found.len() <= at_most, "{change}\n{found:#?}");

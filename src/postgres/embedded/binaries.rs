@@ -23,12 +23,7 @@ const VERSIONED: [(&str, &str, &str); 4] = [
 ];
 
 /// Directories with one version.
-const PLAIN: [&str; 4] = [
-    "/usr/local/pgsql/bin",
-    "/opt/homebrew/bin",
-    "/usr/local/bin",
-    "/usr/bin",
-];
+const PLAIN: [&str; 4] = ["/usr/local/pgsql/bin", "/opt/homebrew/bin", "/usr/local/bin", "/usr/bin"];
 
 /// A Postgres installation.
 #[derive(Debug, Clone)]
@@ -53,14 +48,9 @@ impl Binaries {
             seen.push(format!("{} ({})", found.major, dir.display()));
         }
         match wanted {
-            Some(major) => Err(EmbeddedError::OtherMajor {
-                cluster: place.cluster.display().to_string(),
-                major,
-            }),
+            Some(major) => Err(EmbeddedError::OtherMajor { cluster: place.cluster.display().to_string(), major }),
             None if seen.is_empty() => Err(EmbeddedError::NoPostgres { found: String::new() }),
-            None => Err(EmbeddedError::NoPostgres {
-                found: format!(" (only {})", seen.join(", ")),
-            }),
+            None => Err(EmbeddedError::NoPostgres { found: format!(" (only {})", seen.join(", ")) }),
         }
     }
 
@@ -72,21 +62,13 @@ impl Binaries {
             return None;
         }
         let major = major_of(&output_of(&postgres, "--version").await?)?;
-        Some(Self {
-            initdb,
-            postgres,
-            major,
-        })
+        Some(Self { initdb, postgres, major })
     }
 }
 
 /// `PG_VERSION` of an existing cluster.
 fn made_by(cluster: &Path) -> Option<u32> {
-    std::fs::read_to_string(cluster.join("PG_VERSION"))
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
+    std::fs::read_to_string(cluster.join("PG_VERSION")).ok()?.trim().parse().ok()
 }
 
 /// In the order in which they are tried.
@@ -95,11 +77,7 @@ async fn candidates(first: &[PathBuf]) -> Vec<PathBuf> {
     dirs.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));
     let told = output_of(Path::new("pg_config"), "--bindir").await;
     dirs.extend(told.map(|text| PathBuf::from(text.trim())));
-    dirs.extend(
-        VERSIONED
-            .iter()
-            .flat_map(|(root, prefix, below)| versions_below(root, prefix, below)),
-    );
+    dirs.extend(VERSIONED.iter().flat_map(|(root, prefix, below)| versions_below(root, prefix, below)));
     dirs.extend(PLAIN.iter().map(PathBuf::from));
     dirs
 }
@@ -118,16 +96,9 @@ fn versions_below(root: &str, prefix: &str, below: &str) -> Vec<PathBuf> {
 }
 
 async fn output_of(program: &Path, argument: &str) -> Option<String> {
-    let run = Command::new(program)
-        .arg(argument)
-        .stdin(std::process::Stdio::null())
-        .kill_on_drop(true)
-        .output();
+    let run = Command::new(program).arg(argument).stdin(std::process::Stdio::null()).kill_on_drop(true).output();
     let output = tokio::time::timeout(VERSION_WAIT, run).await.ok()?.ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// `postgres (PostgreSQL) 15.13 (Debian …)`, `… 18beta1`.
@@ -143,10 +114,7 @@ mod tests {
 
     #[test]
     fn versions_are_read() {
-        assert_eq!(
-            major_of("postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)\n"),
-            Some(15)
-        );
+        assert_eq!(major_of("postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)\n"), Some(15));
         assert_eq!(major_of("postgres (PostgreSQL) 18beta1"), Some(18));
         assert_eq!(major_of("something else 15"), None);
     }

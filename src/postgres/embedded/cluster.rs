@@ -29,30 +29,16 @@ pub(super) async fn create_if_absent(place: &Place, binaries: &Binaries) -> Resu
 async fn initdb(place: &Place, binaries: &Binaries, dir: &Path) -> Result<(), EmbeddedError> {
     let mut command = place.command(&binaries.initdb);
     command.arg("-D").arg(dir).args(["--username", ADMIN_ROLE]);
-    command.args([
-        "--encoding",
-        "UTF8",
-        "--locale",
-        "C",
-        "--data-checksums",
-        "--no-instructions",
-    ]);
+    command.args(["--encoding", "UTF8", "--locale", "C", "--data-checksums", "--no-instructions"]);
     // `trust` on the socket alone, whose directory is 0700; nothing listens on the network.
     command.args(["--auth-local", "trust", "--auth-host", "reject"]);
     command.stdin(std::process::Stdio::null()).kill_on_drop(true);
-    let output = command
-        .output()
-        .await
-        .map_err(|e| io("cannot run", &binaries.initdb, e))?;
+    let output = command.output().await.map_err(|e| io("cannot run", &binaries.initdb, e))?;
     if output.status.success() {
         return Ok(());
     }
     let complaint = String::from_utf8_lossy(&output.stderr);
-    let lines: Vec<&str> = complaint
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
+    let lines: Vec<&str> = complaint.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = lines.get(lines.len().saturating_sub(SHOWN_LINES)..).unwrap_or_default();
     Err(EmbeddedError::Initdb(last.join(" | ")))
 }
@@ -65,9 +51,7 @@ fn remove(dir: &Path) -> Result<(), EmbeddedError> {
 }
 
 fn sync_dir(dir: &Path) -> Result<(), EmbeddedError> {
-    File::open(dir)
-        .and_then(|file| file.sync_all())
-        .map_err(|e| io("cannot sync", dir, e))
+    File::open(dir).and_then(|file| file.sync_all()).map_err(|e| io("cannot sync", dir, e))
 }
 
 /// What the service needs and only the superuser can give. Does what is missing and nothing else.
@@ -89,9 +73,7 @@ async fn prepare(client: &Client) -> Result<(), tokio_postgres::Error> {
         }
     }
     if !exists(client, "SELECT 1 FROM pg_database WHERE datname = $1", DATABASE).await? {
-        client
-            .batch_execute(&format!("CREATE DATABASE {DATABASE} OWNER {OWNER_ROLE}"))
-            .await?;
+        client.batch_execute(&format!("CREATE DATABASE {DATABASE} OWNER {OWNER_ROLE}")).await?;
     }
     // No temporary tables for the service: one of a table's name would stand before it.
     let grants = format!(
@@ -108,9 +90,7 @@ async fn compress_with_lz4(client: &Client) -> Result<(), tokio_postgres::Error>
     let missing = client.query(MISSING, &[]).await?;
     for row in &missing {
         let name: &str = row.get(0);
-        client
-            .batch_execute(&format!("ALTER SYSTEM SET {name} = 'lz4'"))
-            .await?;
+        client.batch_execute(&format!("ALTER SYSTEM SET {name} = 'lz4'")).await?;
     }
     if !missing.is_empty() {
         client.batch_execute("SELECT pg_reload_conf()").await?;
@@ -129,8 +109,6 @@ pub(super) fn sql(error: &tokio_postgres::Error) -> EmbeddedError {
 
 /// In one line, with the server's words where there are any.
 pub(super) fn reason(error: &tokio_postgres::Error) -> String {
-    let text = error
-        .as_db_error()
-        .map_or_else(|| error.to_string(), |e| e.message().to_owned());
+    let text = error.as_db_error().map_or_else(|| error.to_string(), |e| e.message().to_owned());
     text.replace('\n', " ")
 }

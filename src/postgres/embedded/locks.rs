@@ -44,9 +44,7 @@ pub(super) fn serve(place: &Place) -> Result<Lock, EmbeddedError> {
         }
         Err(TryLockError::WouldBlock) => Err(EmbeddedError::AlreadyServed {
             data_dir: place.data_dir.display().to_string(),
-            by: holder(&mut file)
-                .map(|pid| format!(" (process {pid})"))
-                .unwrap_or_default(),
+            by: holder(&mut file).map(|pid| format!(" (process {pid})")).unwrap_or_default(),
         }),
         Err(TryLockError::Error(source)) => Err(failed(&path, source)),
     }
@@ -69,10 +67,7 @@ pub(super) async fn decide(place: &Place) -> Result<Lock, EmbeddedError> {
             Ok(()) => return Ok(Lock(file)),
             Err(TryLockError::Error(source)) => return Err(failed(&path, source)),
             Err(TryLockError::WouldBlock) if began.elapsed() > DECIDE_MAX => {
-                return Err(EmbeddedError::Busy {
-                    data_dir: place.data_dir.display().to_string(),
-                    after: DECIDE_MAX,
-                });
+                return Err(EmbeddedError::Busy { data_dir: place.data_dir.display().to_string(), after: DECIDE_MAX });
             }
             Err(TryLockError::WouldBlock) => tokio::time::sleep(DECIDE_PAUSE).await,
         }
@@ -95,9 +90,5 @@ fn open(path: &Path) -> Result<File, EmbeddedError> {
 }
 
 fn failed(path: &Path, source: std::io::Error) -> EmbeddedError {
-    EmbeddedError::Io {
-        what: "cannot lock",
-        path: path.display().to_string(),
-        source,
-    }
+    EmbeddedError::Io { what: "cannot lock", path: path.display().to_string(), source }
 }

@@ -56,13 +56,8 @@ impl Place {
         if let Some(user) = &user {
             open_to(&data_dir, user)?;
         }
-        let place = Self {
-            socket_dir: socket_dir(&data_dir),
-            log: data_dir.join("postgres.log"),
-            data_dir,
-            cluster,
-            user,
-        };
+        let place =
+            Self { socket_dir: socket_dir(&data_dir), log: data_dir.join("postgres.log"), data_dir, cluster, user };
         place.make_owned_dir(&place.socket_dir)?;
         Ok(place)
     }
@@ -75,10 +70,7 @@ impl Place {
         let me = rustix::process::geteuid().as_raw();
         let uid = self.user.as_ref().map_or(me, |user| user.uid);
         if !found.is_dir() || (found.uid() != uid && found.uid() != me) {
-            return Err(EmbeddedError::NotYours {
-                path: path.display().to_string(),
-                uid: found.uid(),
-            });
+            return Err(EmbeddedError::NotYours { path: path.display().to_string(), uid: found.uid() });
         }
         if let Some(user) = &self.user {
             chown(path, Some(user.uid), Some(user.gid)).map_err(|e| io("cannot give away", path, e))?;
@@ -135,18 +127,13 @@ fn user_for(cluster: &Path) -> Result<Option<User>, EmbeddedError> {
     let me = rustix::process::geteuid();
     let owner = cluster.metadata().ok();
     match (me.is_root(), owner) {
-        (false, Some(found)) if found.uid() != me.as_raw() => Err(EmbeddedError::NotYours {
-            path: cluster.display().to_string(),
-            uid: found.uid(),
-        }),
+        (false, Some(found)) if found.uid() != me.as_raw() => {
+            Err(EmbeddedError::NotYours { path: cluster.display().to_string(), uid: found.uid() })
+        }
         (false, _) => Ok(None),
         (true, Some(found)) if found.uid() != 0 => {
             let name = name_of(found.uid()).unwrap_or_else(|| format!("with id {}", found.uid()));
-            Ok(Some(User {
-                name,
-                uid: found.uid(),
-                gid: found.gid(),
-            }))
+            Ok(Some(User { name, uid: found.uid(), gid: found.gid() }))
         }
         (true, _) => Ok(Some(unprivileged())),
     }
@@ -159,15 +146,8 @@ fn passwd() -> String {
 fn unprivileged() -> User {
     let passwd = passwd();
     // 65534 is `nobody` wherever there is no list of users to look it up in.
-    let nobody = User {
-        name: "nobody".to_owned(),
-        uid: 65534,
-        gid: 65534,
-    };
-    USERS
-        .iter()
-        .find_map(|name| user_in(&passwd, |user| user.name == *name))
-        .unwrap_or(nobody)
+    let nobody = User { name: "nobody".to_owned(), uid: 65534, gid: 65534 };
+    USERS.iter().find_map(|name| user_in(&passwd, |user| user.name == *name)).unwrap_or(nobody)
 }
 
 fn name_of(uid: u32) -> Option<String> {
@@ -179,16 +159,9 @@ fn user_in(passwd: &str, fits: impl Fn(&User) -> bool) -> Option<User> {
     let parse = |line: &str| {
         let mut fields = line.split(':');
         let (name, _, uid, gid) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-        Some(User {
-            name: name.to_owned(),
-            uid: uid.parse().ok()?,
-            gid: gid.parse().ok()?,
-        })
+        Some(User { name: name.to_owned(), uid: uid.parse().ok()?, gid: gid.parse().ok()? })
     };
-    passwd
-        .lines()
-        .filter_map(parse)
-        .find(|user| user.uid != 0 && fits(user))
+    passwd.lines().filter_map(parse).find(|user| user.uid != 0 && fits(user))
 }
 
 /// Lets `user` pass through the data directory: itself is ours to open, to that user's group and
@@ -204,9 +177,7 @@ fn open_to(data_dir: &Path, user: &User) -> Result<(), EmbeddedError> {
     // From the top, so that the message names the first closed door.
     let mut above: Vec<&Path> = data_dir.ancestors().collect();
     above.reverse();
-    let closed = above
-        .into_iter()
-        .find(|dir| !dir.metadata().is_ok_and(|m| can_pass(&m, user)));
+    let closed = above.into_iter().find(|dir| !dir.metadata().is_ok_and(|m| can_pass(&m, user)));
     closed.map_or(Ok(()), |dir| {
         Err(EmbeddedError::Unreachable {
             data_dir: data_dir.display().to_string(),
@@ -244,24 +215,11 @@ fn socket_dir(data_dir: &Path) -> PathBuf {
 /// Percent-encoding of everything that a URL could misread.
 fn encoded(bytes: &[u8]) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    bytes
-        .iter()
-        .map(|&b| {
-            if plain(b) {
-                char::from(b).to_string()
-            } else {
-                format!("%{b:02X}")
-            }
-        })
-        .collect()
+    bytes.iter().map(|&b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 pub(super) fn io(what: &'static str, path: &Path, source: std::io::Error) -> EmbeddedError {
-    EmbeddedError::Io {
-        what,
-        path: path.display().to_string(),
-        source,
-    }
+    EmbeddedError::Io { what, path: path.display().to_string(), source }
 }
 
 #[cfg(test)]
@@ -271,19 +229,12 @@ mod tests {
     #[test]
     fn sockets_fit_whatever_the_path() {
         assert_eq!(socket_dir(Path::new("/var/lib/x")), Path::new("/var/lib/x/socket"));
-        for long in [
-            format!("/{}", "d".repeat(200)),
-            "/with,comma".to_owned(),
-            "/with space".to_owned(),
-        ] {
+        for long in [format!("/{}", "d".repeat(200)), "/with,comma".to_owned(), "/with space".to_owned()] {
             let dir = socket_dir(Path::new(&long));
             assert!(dir.starts_with(SHORT_ROOT) && dir.as_os_str().len() < 40, "{dir:?}");
             assert_eq!(dir, socket_dir(Path::new(&long)), "every process finds the same");
         }
-        let longest = format!(
-            "/{}",
-            "d".repeat(SOCKET_PATH_BYTES_MAX - SOCKET_NAME.len() - "//socket/".len())
-        );
+        let longest = format!("/{}", "d".repeat(SOCKET_PATH_BYTES_MAX - SOCKET_NAME.len() - "//socket/".len()));
         assert!(socket_dir(Path::new(&longest)).ends_with("socket"));
         assert!(!socket_dir(Path::new(&format!("{longest}d"))).ends_with("socket"));
     }

@@ -110,10 +110,7 @@ impl Postmaster {
         let began = Instant::now();
         while running(place).is_some() {
             if began.elapsed() > STOP_MAX {
-                return Err(EmbeddedError::NotStopped {
-                    after: STOP_MAX,
-                    log: place.log.display().to_string(),
-                });
+                return Err(EmbeddedError::NotStopped { after: STOP_MAX, log: place.log.display().to_string() });
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -163,9 +160,7 @@ fn is_postmaster_of(pid: Pid, cluster: &Path) -> bool {
     if Path::new("/proc/self").exists() {
         return std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == cluster);
     }
-    let ps = std::process::Command::new("ps")
-        .args(["-ww", "-o", "command=", "-p", &pid.to_string()])
-        .output();
+    let ps = std::process::Command::new("ps").args(["-ww", "-o", "command=", "-p", &pid.to_string()]).output();
     ps.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains(&cluster.display().to_string()))
 }
 
@@ -180,10 +175,7 @@ fn ended(child: &mut Option<Child>, place: &Place, began: Instant) -> Result<boo
     // Backends notice within moments that their postmaster was killed, and let go.
     let crash_lingers = last.contains("pre-existing shared memory block") && began.elapsed() < READY_MAX;
     if !crash_lingers {
-        return Err(EmbeddedError::NotStarted {
-            reason: last,
-            log: place.log.display().to_string(),
-        });
+        return Err(EmbeddedError::NotStarted { reason: last, log: place.log.display().to_string() });
     }
     *child = None;
     Ok(true)
@@ -221,10 +213,7 @@ fn disown_reused_pid(place: &Place) -> Result<(), EmbeddedError> {
     let Some(pid) = pid_of(&text).filter(|pid| is_alive(*pid)) else {
         return Ok(());
     };
-    tracing::warn!(
-        pid = pid.as_raw_nonzero(),
-        "the process id of the last Postgres belongs to another program now"
-    );
+    tracing::warn!(pid = pid.as_raw_nonzero(), "the process id of the last Postgres belongs to another program now");
     let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
     std::fs::write(&path, format!("{NO_PID}\n{rest}")).map_err(|e| io("cannot write", &path, e))
 }

@@ -32,11 +32,7 @@ impl Drop for Dir {
 }
 
 fn options() -> Options {
-    Options {
-        shared_buffers_mb: 16,
-        max_connections: 20,
-        ..Options::default()
-    }
+    Options { shared_buffers_mb: 16, max_connections: 20, ..Options::default() }
 }
 
 async fn connect(url: &str) -> Client {
@@ -65,34 +61,19 @@ async fn start_query_stop_and_the_data_is_still_there() {
     let dir = Dir::new("life");
     let first = Embedded::start_exclusive(&dir.0, &options()).await.unwrap();
     assert!(first.started_here());
-    connect(&first.owner_url())
-        .await
-        .batch_execute("CREATE TABLE kept AS SELECT 'yes'::text AS it")
-        .await
-        .unwrap();
+    connect(&first.owner_url()).await.batch_execute("CREATE TABLE kept AS SELECT 'yes'::text AS it").await.unwrap();
     check_settings(&first).await;
     check_roles(&first).await;
     check_that_psql_can_read_the_url(&first);
 
-    let refused = Embedded::start_exclusive(&dir.0, &options())
-        .await
-        .unwrap_err()
-        .to_string();
-    let expected = format!(
-        "another subledger serves {} (process {}):",
-        dir.0.display(),
-        std::process::id()
-    );
+    let refused = Embedded::start_exclusive(&dir.0, &options()).await.unwrap_err().to_string();
+    let expected = format!("another subledger serves {} (process {}):", dir.0.display(), std::process::id());
     assert!(refused.starts_with(&expected) && !refused.contains('\n'), "{refused}");
 
     let verb = Embedded::attach_or_start(&dir.0, &options()).await.unwrap();
     assert!(!verb.started_here());
     verb.stop().await.unwrap();
-    assert_eq!(
-        ask(&first.owner_url(), "SELECT it FROM kept").await,
-        "yes",
-        "a verb does not stop what serves"
-    );
+    assert_eq!(ask(&first.owner_url(), "SELECT it FROM kept").await, "yes", "a verb does not stop what serves");
     first.stop().await.unwrap();
     assert!(!dir.0.join("postgres/postmaster.pid").exists());
 
@@ -100,10 +81,7 @@ async fn start_query_stop_and_the_data_is_still_there() {
     assert!(again.started_here());
     assert_eq!(ask(&again.owner_url(), "SELECT it FROM kept").await, "yes");
     again.stop().await.unwrap();
-    assert!(
-        !dir.0.join("postgres/postmaster.pid").exists(),
-        "a verb stops what it started"
-    );
+    assert!(!dir.0.join("postgres/postmaster.pid").exists(), "a verb stops what it started");
 }
 
 async fn check_settings(embedded: &Embedded) {
@@ -132,26 +110,14 @@ async fn check_roles(embedded: &Embedded) {
     assert_eq!(ask(&embedded.owner_url(), of_role).await, "subledger_owner f");
     assert_eq!(ask(&embedded.admin_url(), of_role).await, "subledger_admin t");
     let service = connect(&embedded.service_url()).await;
-    for forbidden in [
-        "CREATE TABLE t (a int)",
-        "CREATE TEMP TABLE t (a int)",
-        "CREATE SCHEMA s",
-        "CREATE ROLE r",
-    ] {
+    for forbidden in ["CREATE TABLE t (a int)", "CREATE TEMP TABLE t (a int)", "CREATE SCHEMA s", "CREATE ROLE r"] {
         let error = service.batch_execute(forbidden).await.unwrap_err();
-        assert_eq!(
-            error.code(),
-            Some(&tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE),
-            "{forbidden}"
-        );
+        assert_eq!(error.code(), Some(&tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE), "{forbidden}");
     }
 }
 
 fn check_that_psql_can_read_the_url(embedded: &Embedded) {
-    let run = std::process::Command::new("psql")
-        .arg(embedded.service_url())
-        .args(["-Atc", "SELECT 42"])
-        .output();
+    let run = std::process::Command::new("psql").arg(embedded.service_url()).args(["-Atc", "SELECT 42"]).output();
     // `psql` is a package of its own; where it is not installed there is nothing to check.
     if let Ok(output) = run {
         assert_eq!(String::from_utf8_lossy(&output.stdout), "42\n", "{output:?}");
@@ -162,11 +128,7 @@ fn check_that_psql_can_read_the_url(embedded: &Embedded) {
 async fn a_killed_service_leaves_a_cluster_that_is_adopted() {
     let dir = Dir::new("killed");
     let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "--ignored",
-            "postgres::embedded::tests::child_that_serves_until_it_is_killed",
-        ])
+        .args(["--exact", "--ignored", "postgres::embedded::tests::child_that_serves_until_it_is_killed"])
         .env(CHILD_DATA_DIR, &dir.0)
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
@@ -188,10 +150,7 @@ async fn a_killed_service_leaves_a_cluster_that_is_adopted() {
     assert_eq!((adopted.started_here(), postmaster_pid(&dir.0)), (false, pid));
     assert_eq!(ask(&adopted.owner_url(), "SELECT it FROM kept").await, "yes");
     adopted.stop().await.unwrap();
-    assert!(
-        !dir.0.join("postgres/postmaster.pid").exists(),
-        "who serves stops it, started or adopted"
-    );
+    assert!(!dir.0.join("postgres/postmaster.pid").exists(), "who serves stops it, started or adopted");
 }
 
 #[tokio::test]
@@ -201,11 +160,7 @@ async fn child_that_serves_until_it_is_killed() {
         return;
     };
     let embedded = Embedded::start_exclusive(&dir, &options()).await.unwrap();
-    connect(&embedded.owner_url())
-        .await
-        .batch_execute("CREATE TABLE kept AS SELECT 'yes'::text AS it")
-        .await
-        .unwrap();
+    connect(&embedded.owner_url()).await.batch_execute("CREATE TABLE kept AS SELECT 'yes'::text AS it").await.unwrap();
     std::fs::write(dir.join("ready"), "").unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
     embedded.stop().await.unwrap();
@@ -227,11 +182,7 @@ async fn a_forgotten_handle_is_adopted_and_a_verb_leaves_it_running() {
 async fn a_crash_of_postgres_is_recovered_from_whoever_has_its_pid_now() {
     let dir = Dir::new("crash");
     let first = Embedded::attach_or_start(&dir.0, &options()).await.unwrap();
-    connect(&first.owner_url())
-        .await
-        .batch_execute("CREATE TABLE kept AS SELECT 'yes'::text AS it")
-        .await
-        .unwrap();
+    connect(&first.owner_url()).await.batch_execute("CREATE TABLE kept AS SELECT 'yes'::text AS it").await.unwrap();
     let pid = postmaster_pid(&dir.0);
     signal(pid, rustix::process::Signal::KILL);
     // At once: its backends may still be there.
@@ -255,10 +206,7 @@ async fn a_crash_of_postgres_is_recovered_from_whoever_has_its_pid_now() {
     assert!(third.started_here());
     assert_eq!(ask(&third.owner_url(), "SELECT it FROM kept").await, "yes");
     third.stop().await.unwrap();
-    assert!(
-        sleeper.try_wait().unwrap().is_none(),
-        "the other program was left alone"
-    );
+    assert!(sleeper.try_wait().unwrap().is_none(), "the other program was left alone");
     sleeper.kill().unwrap();
     sleeper.wait().unwrap();
 }
@@ -282,12 +230,7 @@ async fn many_at_once_share_one_cluster_and_the_last_stops_it() {
         embedded.stop().await.unwrap();
     }
     // Left running by the starter, because others used it; whoever serves next has it.
-    Embedded::start_exclusive(&dir.0, &options())
-        .await
-        .unwrap()
-        .stop()
-        .await
-        .unwrap();
+    Embedded::start_exclusive(&dir.0, &options()).await.unwrap().stop().await.unwrap();
 }
 
 #[tokio::test]
@@ -309,18 +252,9 @@ async fn a_closed_parent_is_one_line() {
         return; // an ordinary user runs Postgres as itself, and reaches what it reaches
     }
     let dir = Dir::new("closed");
-    let error = Embedded::attach_or_start(&dir.0.join("below/data"), &options())
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains(&format!("{} is closed to it", dir.0.display())),
-        "{error}"
-    );
-    assert!(
-        error.contains("choose another data_dir") && !error.contains('\n'),
-        "{error}"
-    );
+    let error = Embedded::attach_or_start(&dir.0.join("below/data"), &options()).await.unwrap_err().to_string();
+    assert!(error.contains(&format!("{} is closed to it", dir.0.display())), "{error}");
+    assert!(error.contains("choose another data_dir") && !error.contains('\n'), "{error}");
 }
 
 #[tokio::test]
@@ -328,38 +262,18 @@ async fn a_wrong_version_is_one_line() {
     let dir = Dir::new("version");
     std::fs::create_dir(dir.0.join("postgres")).unwrap();
     std::fs::write(dir.0.join("postgres/PG_VERSION"), "9\n").unwrap();
-    let error = Embedded::attach_or_start(&dir.0, &options())
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("was made by Postgres 9, and no Postgres 9 was found"),
-        "{error}"
-    );
-    let none = EmbeddedError::NoPostgres {
-        found: " (only 14 (/usr/bin))".to_owned(),
-    }
-    .to_string();
+    let error = Embedded::attach_or_start(&dir.0, &options()).await.unwrap_err().to_string();
+    assert!(error.contains("was made by Postgres 9, and no Postgres 9 was found"), "{error}");
+    let none = EmbeddedError::NoPostgres { found: " (only 14 (/usr/bin))".to_owned() }.to_string();
     assert!(none.starts_with("no Postgres ≥ 15 found (only 14 (/usr/bin)): install it (`apt-get install postgresql`"));
 }
 
 #[tokio::test]
 async fn what_postgres_says_when_it_cannot_start_is_shown_in_one_line() {
     let dir = Dir::new("broken");
-    Embedded::attach_or_start(&dir.0, &options())
-        .await
-        .unwrap()
-        .stop()
-        .await
-        .unwrap();
+    Embedded::attach_or_start(&dir.0, &options()).await.unwrap().stop().await.unwrap();
     std::fs::write(dir.0.join("postgres/postgresql.auto.conf"), "nonsense = on\n").unwrap();
-    let error = Embedded::attach_or_start(&dir.0, &options())
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.starts_with("Postgres did not start: ") && error.contains("nonsense"),
-        "{error}"
-    );
+    let error = Embedded::attach_or_start(&dir.0, &options()).await.unwrap_err().to_string();
+    assert!(error.starts_with("Postgres did not start: ") && error.contains("nonsense"), "{error}");
     assert!(!error.contains('\n'), "{error}");
 }
