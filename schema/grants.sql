@@ -4,6 +4,7 @@ GRANT USAGE ON SCHEMA ledger, control, projection TO {service};
 
 -- The ledger: read, and write through the append function. Nothing else.
 GRANT SELECT ON ALL TABLES IN SCHEMA ledger TO {service};
+GRANT SELECT ON public.refinery_schema_history TO {service};
 GRANT EXECUTE ON FUNCTION ledger.append, ledger.open_journal TO {service};
 
 -- Control and projections: the service's own working memory.

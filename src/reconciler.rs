@@ -16,11 +16,12 @@ use crate::domain::license::LicenseRecord;
 use crate::domain::plan::{Step, deserved, diff};
 use crate::ledger::{journal, rules};
 use crate::licensespring::Client;
-use crate::postgres::DbError;
+use crate::postgres::{DbError, execute};
 use crate::projections::subscriptions::Dirty;
 use crate::projections::{Place, generations, licenses, subscriptions};
 use crate::projector::Projector;
 use crate::registry::{Account, Source};
+use crate::sql;
 
 mod act;
 mod budget;
@@ -82,6 +83,16 @@ impl From<DbError> for Halt {
 }
 
 impl Reconciler {
+    /// Makes sure that the account has the row whose lock makes one reconciler active.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub async fn open(&self) -> Result<(), DbError> {
+        let client = self.projector.pool.get().await?;
+        execute(&client, sql!("schema/statements/reconciler_open.sql"), &[&self.account.name]).await?;
+        Ok(())
+    }
+
     /// Works until told to stop.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let saved = Arc::clone(&self.projector.saved);

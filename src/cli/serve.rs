@@ -79,7 +79,7 @@ pub(super) async fn serve(config: &Config, database: &Database, listener: TcpLis
     };
     let (stop, stopped) = watch::channel(false);
     let mut loops: Vec<JoinHandle<()>> = vec![tokio::spawn(projector.clone().run(stopped.clone()))];
-    loops.extend(reconcilers(config, &projector, &stopped)?);
+    loops.extend(reconcilers(config, &projector, &stopped).await?);
     let app = http::shared(http::App {
         intake: Intake::start(&pool, &registry, &projector.wake),
         projector,
@@ -135,7 +135,7 @@ pub(super) async fn prepare(config: &Config, pool: &Pool) -> Result<Registry, Fa
     Ok(registry)
 }
 
-fn reconcilers(
+async fn reconcilers(
     config: &Config,
     projector: &Projector,
     stopped: &watch::Receiver<bool>,
@@ -153,6 +153,7 @@ fn reconcilers(
         };
         reconciler::announce(account, &settings);
         let reconciler = Reconciler { projector: projector.clone(), account: account.clone(), client, settings };
+        reconciler.open().await?;
         tasks.push(tokio::spawn(reconciler.run(stopped.clone())));
     }
     Ok(tasks)

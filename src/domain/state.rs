@@ -204,30 +204,32 @@ impl State {
         let fields = self.fields();
         self.provenance.retain(|name, _| fields.contains_key(name));
         for (name, value) in fields {
-            let Some(position) = self.cause(&name, instant) else { continue };
+            let Some((first, last)) = self.cause(&name, instant) else { continue };
             match self.provenance.get_mut(&name) {
-                Some(held) if held.value == value => held.confirmed_by = position,
+                Some(held) if held.value == value => held.confirmed_by = last,
                 _ => {
-                    self.provenance.insert(name, Provenance { value, event: position, confirmed_by: position });
+                    self.provenance.insert(name, Provenance { value, event: first, confirmed_by: last });
                 }
             }
         }
     }
 
-    /// The event of this instant that a field's value is owed to: for coverage a payment,
-    /// refund or dispute first; for the rest the snapshot that stands.
-    fn cause(&self, field: &str, instant: &[Recorded]) -> Option<i64> {
-        let snapshot = self.snapshot.as_ref().and_then(|s| {
-            instant.iter().find(|r| r.fact.key == s.key && r.fact.entity.kind == EntityKind::Subscription)
-        });
+    /// The first and the last event of this instant that a field's value is owed to: for
+    /// coverage payments, refunds and disputes first; for the rest the snapshot that stands.
+    fn cause(&self, field: &str, instant: &[Recorded]) -> Option<(i64, i64)> {
+        let stands = |r: &&Recorded| {
+            r.fact.entity.kind == EntityKind::Subscription && self.snapshot.as_ref().is_some_and(|s| s.key == r.fact.key)
+        };
+        let snapshot = instant.iter().find(stands).map(|r| (r.position, r.position));
         if !field.ends_with("paid_through") {
-            return snapshot.map(|r| r.position);
+            return snapshot;
         }
-        let money = instant
-            .iter()
-            .rev()
-            .find(|r| !matches!(r.fact.body, FactBody::Subscription { .. } | FactBody::Customer(_) | FactBody::Notice));
-        money.or(snapshot).map(|r| r.position)
+        let mut money = instant.iter().filter(|r| {
+            !matches!(r.fact.body, FactBody::Subscription { .. } | FactBody::Customer(_) | FactBody::Notice)
+        });
+        let first = money.next().map(|r| r.position);
+        let last = money.last().map(|r| r.position).or(first);
+        first.zip(last).or(snapshot)
     }
 
     /// The named fields that provenance and `diff` speak of.
