@@ -218,7 +218,8 @@ impl State {
     /// coverage payments, refunds and disputes first; for the rest the snapshot that stands.
     fn cause(&self, field: &str, instant: &[Recorded]) -> Option<(i64, i64)> {
         let stands = |r: &&Recorded| {
-            r.fact.entity.kind == EntityKind::Subscription && self.snapshot.as_ref().is_some_and(|s| s.key == r.fact.key)
+            r.fact.entity.kind == EntityKind::Subscription
+                && self.snapshot.as_ref().is_some_and(|s| s.key == r.fact.key)
         };
         let snapshot = instant.iter().find(stands).map(|r| (r.position, r.position));
         if !field.ends_with("paid_through") {

@@ -1,0 +1,199 @@
+//! The real binary, serving a database of the test's own.
+
+use std::process::{Child, Command, Stdio};
+
+use reqwest::StatusCode;
+use serde_json::Value;
+use subledger::control::{self, Role};
+use subledger::providers::by_slug;
+
+use super::cluster::Database;
+use super::sandbox::Sandbox;
+use super::{Scratch, eventually, free_port};
+
+/// The secrets of the two sources.
+pub const STRIPE_SECRET: &str = "whsec_test_stripe_main";
+pub const FASTSPRING_SECRET: &str = "test-fastspring-main";
+
+/// A running `subledger serve`, killed at the end.
+pub struct Service {
+    pub database: Database,
+    pub sandbox: Sandbox,
+    pub url: String,
+    pub auditor: String,
+    pub admin: String,
+    pub config: std::path::PathBuf,
+    pub http: reqwest::Client,
+    child: Option<Child>,
+    scratch: Scratch,
+}
+
+impl Service {
+    /// A database, a sandbox and a service with sources `stripe-main` and `fastspring-main`
+    /// and a coalescing window of 300 ms.
+    pub async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// The same, with lines of configuration added.
+    pub async fn start_with(extra: &str) -> Self {
+        let database = Database::new().await;
+        let sandbox = Sandbox::start().await;
+        let scratch = Scratch::new("service");
+        let port = free_port();
+        let config = scratch.path().join("subledger.toml");
+        std::fs::write(&config, configuration(&database, &sandbox, port, extra)).unwrap();
+        let client = database.pool().get().await.unwrap();
+        let (_, auditor) = control::create(&client, "test auditor", Role::Auditor, None).await.unwrap();
+        let (_, admin) = control::create(&client, "test admin", Role::Admin, None).await.unwrap();
+        let url = format!("http://127.0.0.1:{port}");
+        let mut service =
+            Self { database, sandbox, url, auditor, admin, config, http: reqwest::Client::new(), child: None, scratch };
+        service.run().await;
+        service
+    }
+
+    /// Starts the process and waits until it is ready.
+    pub async fn run(&mut self) {
+        self.spawn();
+        let ready = format!("{}/readyz", self.url);
+        eventually("the service is ready", || async {
+            let answer = self.http.get(&ready).send().await.ok()?;
+            (answer.status() == StatusCode::OK).then_some(())
+        })
+        .await;
+    }
+
+    /// Starts the process and does not wait.
+    pub fn spawn(&mut self) {
+        let log =
+            std::fs::File::options().create(true).append(true).open(self.scratch.path().join("service.log")).unwrap();
+        let child = self.command().arg("serve").stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        self.child = Some(child);
+    }
+
+    /// `subledger` with this service's configuration in its environment.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_subledger"));
+        command
+            .env("SUBLEDGER_CONFIG", &self.config)
+            .env("TEST_STRIPE_SECRET", STRIPE_SECRET)
+            .env("TEST_FASTSPRING_SECRET", FASTSPRING_SECRET)
+            .env("TEST_LICENSESPRING_KEY", "sandbox.management-key");
+        command
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// What the service logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.scratch.path().join("service.log")).unwrap_or_default()
+    }
+
+    /// Posts a body signed as the provider would.
+    pub async fn post(&self, source: &str, body: &[u8]) -> (StatusCode, Value) {
+        self.try_post(source, body).await.unwrap()
+    }
+
+    /// The same; the connection may break.
+    pub async fn try_post(&self, source: &str, body: &[u8]) -> reqwest::Result<(StatusCode, Value)> {
+        let (slug, secret) = match source {
+            "stripe-main" => ("stripe", STRIPE_SECRET),
+            _ => ("fastspring", FASTSPRING_SECRET),
+        };
+        let mut request =
+            self.http.post(format!("{}/webhooks/{source}", self.url)).header("content-type", "application/json");
+        for (name, value) in by_slug(slug).unwrap().sign(body, &secret.into(), chrono::Utc::now()) {
+            request = request.header(name, value);
+        }
+        let answer = request.body(body.to_vec()).send().await?;
+        let status = answer.status();
+        Ok((status, answer.json().await.unwrap_or(Value::Null)))
+    }
+
+    /// Asks as an auditor.
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let answer = self.http.get(format!("{}{path}", self.url)).bearer_auth(&self.auditor).send().await.unwrap();
+        let status = answer.status();
+        (status, answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// Waits until everything that was appended is projected and nothing is left to reconcile.
+    pub async fn settled(&self) {
+        let client = self.database.service().await;
+        let open = "SELECT
+            (SELECT count(*) FROM ledger.journals j
+             JOIN control.live v ON v.journal = j.id
+             JOIN control.checkpoints c ON c.journal = j.id AND c.generation = v.generation
+             WHERE c.position < coalesce((SELECT max(e.position) FROM ledger.events e WHERE e.journal = j.id), 0))
+          + (SELECT count(*) FROM projection.subscriptions s JOIN control.live v ON v.journal = s.journal AND v.generation = s.generation
+             WHERE s.dirty_since IS NOT NULL)
+          + (SELECT count(*) FROM projection.licenses l JOIN control.live v ON v.journal = l.journal AND v.generation = l.generation
+             WHERE l.open_since IS NOT NULL)";
+        eventually("everything is reconciled", || async {
+            let left: i64 = client.query_one(open, &[]).await.unwrap().get(0);
+            (left == 0).then_some(())
+        })
+        .await;
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- the service's log\n{}", self.log());
+        }
+    }
+}
+
+fn configuration(database: &Database, sandbox: &Sandbox, port: u16, extra: &str) -> String {
+    format!(
+        r#"
+[server]
+listen = "127.0.0.1:{port}"
+[database]
+url = "{}"
+owner_url = "{}"
+[licensespring.main]
+base_url = "{}"
+api_key = {{ env = "TEST_LICENSESPRING_KEY" }}
+requests_per_minute = 2400
+timeout_ms = 2000
+[sources.stripe-main]
+provider = "stripe"
+secrets = [{{ env = "TEST_STRIPE_SECRET" }}]
+mode = "live"
+licensespring = "main"
+[sources.fastspring-main]
+provider = "fastspring"
+secrets = [{{ env = "TEST_FASTSPRING_SECRET" }}]
+mode = "live"
+licensespring = "main"
+[[catalog]]
+match = {{ price = "price_pro" }}
+product_code = "PRO"
+policy_code = "pro-monthly"
+[[catalog]]
+match = {{ price = "price_team" }}
+product_code = "TEAM"
+policy_code = "team-monthly"
+[[catalog]]
+match = {{ path = "pro-monthly" }}
+product_code = "PRO"
+policy_code = "pro-monthly"
+[policy.default]
+grace_days = 3
+[reconciler]
+coalesce_ms = 300
+{extra}
+"#,
+        database.service_url, database.owner_url, sandbox.api
+    )
+}
