@@ -57,6 +57,9 @@ mod vendor_edit;
 mod view;
 mod world;
 
+#[cfg(test)]
+mod tests;
+
 use saving::Saver;
 use shared::Shared;
 
