@@ -4,7 +4,7 @@
 //!
 //! It serves the demo, the tests and users' dry runs, and knows nothing of the rest of the
 //! crate. Where LicenseSpring's documents leave an answer open there is a switch
-//! ([`switches`]), so that a client can be tried against every plausible answer.
+//! (`switches.rs`), so that a client can be tried against every plausible answer.
 //!
 //! ```text
 //! http ▶ limits ▶ faults ▶ management | license_api ▶ store ▶ look ▶ request_log ▶ answer

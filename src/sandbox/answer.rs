@@ -13,6 +13,8 @@ pub(super) struct Answer {
 #[derive(Debug, Clone)]
 pub(super) enum Body {
     Json(Value),
+    /// JSON that is written already.
+    JsonText(String),
     /// RFC 9457, as the control API says no.
     Problem(Value),
     Html(String),
@@ -33,6 +35,10 @@ impl Answer {
 
     pub fn ok(body: Value) -> Self {
         Self::json(200, body)
+    }
+
+    pub fn json_text(text: String) -> Self {
+        Self::new(200, Body::JsonText(text))
     }
 
     pub fn empty(status: u16) -> Self {

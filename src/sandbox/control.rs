@@ -129,7 +129,8 @@ fn requests(state: &State, request: &Request) -> Reply {
         None | Some("" | "false" | "0") => false,
         Some(_) => return Err(refused("mutating: must be true or false")),
     };
-    Ok(Answer::ok(state.log.show(since, mutating)))
+    let log = state.log.show(since, mutating);
+    log.map(Answer::json_text).map_err(|e| Answer::problem(500, "internal error", e.to_string()))
 }
 
 fn put_switches(state: &mut State, request: &Request) -> Reply {

@@ -122,6 +122,7 @@ fn respond(answer: Answer) -> HttpResponse {
     }
     match answer.body {
         Body::Json(value) => response.content_type("application/json").body(value.to_string()),
+        Body::JsonText(text) => response.content_type("application/json").body(text),
         Body::Problem(value) => response.content_type("application/problem+json").body(value.to_string()),
         Body::Html(text) => response.content_type("text/html").body(text),
         Body::Empty => response.finish(),

@@ -1,13 +1,13 @@
 //! The License API calls that make devices: activate, check, deactivate.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::answer::{Answer, Reply};
 use super::call::Call;
 use super::clock::stamp;
 use super::fields::{add_duration, read_instant};
 use super::record::{Record, flag, id, number, rows, set, text};
-use super::status::{is_expired, validity};
+use super::status::is_expired;
 use super::store::{Index, Table};
 use super::{devices, license_view};
 

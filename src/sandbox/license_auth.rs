@@ -68,3 +68,20 @@ fn is_signed(date: &str, signature: &str, shared_key: &str) -> bool {
     mac.update(date.as_bytes());
     mac.verify_slice(&given).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_signed;
+
+    #[test]
+    fn the_documented_vectors_are_signed_and_their_neighbours_are_not() {
+        let key = "kw4qSnpSwXzgiv5yxYpZZmFEd9QAeiKTQ6OuyMja";
+        let (date, signature) = ("Tue, 07 Jun 2011 20:51:35 GMT", "UDysfR6MndUZReo07Y9r+vErn8vSxrnQ5ulit18iJ/Q=");
+        assert!(is_signed(date, signature, key));
+        assert!(!is_signed("Tue, 07 Jun 2011 20:51:36 GMT", signature, key));
+        assert!(!is_signed(date, signature, "another key"));
+        assert!(!is_signed(date, "not base64", key));
+        let (date, signature) = ("Mon, 05 Jan 2026 12:00:00 GMT", "xSRDyrMK9++yqwBugxHOzA1nd0upYoG3K+p0Z7RS3rE=");
+        assert!(is_signed(date, signature, "sim-shared-secret"));
+    }
+}

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::call::Call;
-use super::fields::{Use, add_duration, kind_of, read_all, read_text};
+use super::fields::{Use, add_duration, kind_of, read_all};
 use super::license_owner;
 use super::record::{Record, flag, object, rows, set, text};
 use super::status::is_subscription;
-use super::store::{Index, Table};
+use super::store::Table;
 
 /// Licenses in one order; more than any checkout holds.
 const LICENSES_MAX: usize = 1_000;

@@ -119,3 +119,47 @@ impl Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(last: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, last])
+    }
+
+    #[test]
+    fn a_company_has_its_plan_over_a_rolling_minute() {
+        let (mut limits, start) = (Limits::default(), Instant::now());
+        // Ten a second, each with its own address and key, so that no backstop is met.
+        for n in 0..600_u64 {
+            let at = start + Duration::from_millis(n * 100);
+            let key = n.to_string();
+            assert_eq!(limits.admit(Api::Management, Plan::Free, ip((n % 250) as u8), Some(&key), at), Ok(()));
+        }
+        let at = start + Duration::from_millis(59_950);
+        let wait = Duration::from_millis(50);
+        assert_eq!(limits.admit(Api::Management, Plan::Free, ip(1), Some("k"), at), Err(wait));
+        assert_eq!(limits.admit(Api::License, Plan::Free, ip(1), Some("k"), at), Ok(()), "the other API counts apart");
+        assert_eq!(limits.admit(Api::Management, Plan::Starter, ip(1), Some("k"), at), Ok(()));
+        assert_eq!(limits.admit(Api::Management, Plan::Free, ip(1), Some("k"), start + MINUTE), Err(wait * 2));
+    }
+
+    #[test]
+    fn an_address_and_a_key_have_their_backstops() {
+        let (mut limits, start) = (Limits::default(), Instant::now());
+        let admit = |limits: &mut Limits, address: u8, key: &str, ms: u64| {
+            let at = start + Duration::from_millis(ms);
+            limits.admit(Api::Management, Plan::Enterprise, ip(address), Some(key), at)
+        };
+        for _ in 0..50 {
+            assert_eq!(admit(&mut limits, 1, "k", 0), Ok(()));
+        }
+        assert_eq!(admit(&mut limits, 2, "k", 400), Err(Duration::from_millis(600)));
+        for n in 0..150 {
+            assert_eq!(admit(&mut limits, 1, &format!("k{n}"), 500), Ok(()));
+        }
+        assert_eq!(admit(&mut limits, 1, "other", 2_000), Err(Duration::from_secs(8)));
+        assert_eq!(admit(&mut limits, 2, "k", 1_000), Ok(()), "a refused request is not counted");
+    }
+}

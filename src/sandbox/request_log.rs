@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 /// Entries kept; the oldest go first.
@@ -16,17 +18,18 @@ const START_CHARS: usize = 1_024;
 const BYTES_MAX: usize = 128 * 1024 * 1024;
 const BLANKED: &str = "[blanked]";
 
-/// One request. `body` and `answer` are JSON texts.
-#[derive(Debug, Default)]
+/// One request. `body` and `answer` stay the JSON texts they are: a long log is written out as
+/// quickly as it is copied.
+#[derive(Debug, Default, Serialize)]
 pub(super) struct Entry {
     pub at: String,
     pub method: String,
     pub path: String,
     pub query: String,
-    pub body: Option<String>,
+    pub body: Option<Box<RawValue>>,
     /// What the client saw; none where it saw no answer.
     pub status: Option<u16>,
-    pub answer: Option<String>,
+    pub answer: Option<Box<RawValue>>,
     pub fault: Option<String>,
     /// With a fault: the status that the request would have been answered with.
     pub done: Option<u16>,
@@ -73,20 +76,28 @@ impl RequestLog {
         self.stripped = 0;
     }
 
-    /// Entries after `since`, writes alone if asked.
-    pub fn show(&self, since: u64, mutating: bool) -> Value {
+    /// Entries after `since`, writes alone if asked, as JSON.
+    pub fn show(&self, since: u64, mutating: bool) -> serde_json::Result<String> {
         let skip = usize::try_from(since.saturating_sub(self.gone)).unwrap_or(usize::MAX);
-        let first = self.gone + 1;
-        let requests: Vec<Value> = self
-            .entries
-            .iter()
-            .enumerate()
-            .skip(skip)
+        let numbered = (self.gone + 1..).zip(&self.entries).skip(skip);
+        let requests = numbered
             .filter(|(_, e)| !mutating || is_write(&e.method))
-            .map(|(at, e)| show(first + at as u64, e))
+            .map(|(seq, entry)| Line { seq, entry })
             .collect();
-        json!({ "requests": requests })
+        serde_json::to_string(&Lines { requests })
     }
+}
+
+#[derive(Serialize)]
+struct Lines<'a> {
+    requests: Vec<Line<'a>>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    seq: u64,
+    #[serde(flatten)]
+    entry: &'a Entry,
 }
 
 pub(super) fn is_write(method: &str) -> bool {
@@ -94,17 +105,17 @@ pub(super) fn is_write(method: &str) -> bool {
 }
 
 /// A request or answer body as the log keeps it: JSON where it is, text where not, none if empty.
-pub(super) fn loggable(bytes: &[u8]) -> Option<String> {
+pub(super) fn loggable(bytes: &[u8]) -> Option<Box<RawValue>> {
     if bytes.is_empty() {
         return None;
     }
     match serde_json::from_slice::<Value>(bytes) {
-        Ok(value) => Some(loggable_json(value)),
-        Err(_) => Some(bounded(&Value::String(String::from_utf8_lossy(bytes).into_owned()))),
+        Ok(value) => loggable_json(value),
+        Err(_) => bounded(&Value::String(String::from_utf8_lossy(bytes).into_owned())),
     }
 }
 
-pub(super) fn loggable_json(mut value: Value) -> String {
+pub(super) fn loggable_json(mut value: Value) -> Option<Box<RawValue>> {
     blank(&mut value);
     bounded(&value)
 }
@@ -139,26 +150,15 @@ fn blank(value: &mut Value) {
     }
 }
 
-fn bounded(value: &Value) -> String {
-    let text = value.to_string();
-    if text.len() <= TEXT_MAX {
-        return text;
+fn bounded(value: &Value) -> Option<Box<RawValue>> {
+    let text = to_raw_value(value).ok()?;
+    if text.get().len() <= TEXT_MAX {
+        return Some(text);
     }
-    let start: String = text.chars().take(START_CHARS).collect();
-    json!({ "truncated": true, "bytes": text.len(), "start": start }).to_string()
+    let start: String = text.get().chars().take(START_CHARS).collect();
+    to_raw_value(&json!({ "truncated": true, "bytes": text.get().len(), "start": start })).ok()
 }
 
 fn size(entry: &Entry) -> usize {
-    entry.body.as_ref().map_or(0, String::len) + entry.answer.as_ref().map_or(0, String::len)
-}
-
-fn show(seq: u64, entry: &Entry) -> Value {
-    let parsed = |text: &Option<String>| {
-        text.as_ref().map_or(Value::Null, |t| serde_json::from_str(t).unwrap_or_else(|_| json!(t)))
-    };
-    json!({
-        "seq": seq, "at": entry.at, "method": entry.method, "path": entry.path, "query": entry.query,
-        "body": parsed(&entry.body), "status": entry.status, "answer": parsed(&entry.answer),
-        "fault": entry.fault, "done": entry.done, "warnings": entry.warnings,
-    })
+    [&entry.body, &entry.answer].into_iter().flatten().map(|text| text.get().len()).sum()
 }

@@ -160,9 +160,9 @@ struct Outcome<'a> {
 
 fn log(state: &mut State, request: &Request, outcome: &Outcome<'_>) {
     let answer = outcome.seen.and_then(|answer| match &answer.body {
-        Body::Json(value) | Body::Problem(value) => Some(loggable_json(value.clone())),
+        Body::Json(value) | Body::Problem(value) => loggable_json(value.clone()),
         Body::Html(text) => loggable(text.as_bytes()),
-        Body::Empty => None,
+        Body::JsonText(_) | Body::Empty => None,
     });
     state.log.push(Entry {
         at: stamp(Utc::now()),

@@ -156,6 +156,11 @@ impl Store {
         self.index.get(&(index, value.to_owned())).into_iter().flatten().copied().collect()
     }
 
+    /// How many there are under an indexed value.
+    pub fn count(&self, index: Index, value: &str) -> usize {
+        self.index.get(&(index, value.to_owned())).map_or(0, BTreeSet::len)
+    }
+
     pub fn first(&self, index: Index, value: &str) -> Option<u64> {
         self.index.get(&(index, value.to_owned())).and_then(BTreeSet::first).copied()
     }

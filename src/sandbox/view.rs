@@ -96,7 +96,7 @@ impl View<'_> {
     fn customer(&self, customer: &Record) -> Value {
         let orders = self.store.ids(Index::OrderByCustomer, &id(customer, "id").unwrap_or_default().to_string());
         let licenses: usize =
-            orders.iter().map(|order| self.store.ids(Index::LicenseByOrder, &order.to_string()).len()).sum();
+            orders.iter().map(|order| self.store.count(Index::LicenseByOrder, &order.to_string())).sum();
         let mut shown = customer.clone();
         shown.extend(object(json!({
             "total_orders": orders.len(), "total_licenses": licenses, "labels": [], "clabels": [], "clabels_all": [],
