@@ -1,6 +1,7 @@
 //! What tests stand on.
 
 pub mod cluster;
+pub mod rng;
 pub mod sandbox;
 pub mod service;
 pub mod stripe;
