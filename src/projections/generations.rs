@@ -144,13 +144,42 @@ pub async fn open(client: &mut deadpool_postgres::Client) -> Result<i32, DbError
     Ok(generation)
 }
 
-/// How two generations differ: subscriptions whose fold or license record is not the same.
+/// How a generation differs from the live one: subscriptions whose fold or license record is
+/// not the same. `None`: the two have not read equally far, and cannot be compared now.
 ///
 /// # Errors
 /// The database cannot be read.
-pub async fn differences(client: &impl GenericClient, a: i32, b: i32) -> Result<Vec<String>, DbError> {
-    let rows = query(client, sql!("projections/subscriptions/differences.sql"), &[&a, &b]).await?;
-    Ok(rows.iter().map(|r| r.get(0)).collect())
+pub async fn differences(
+    client: &mut deadpool_postgres::Client,
+    live: i32,
+    generation: i32,
+) -> Result<Option<Vec<String>>, DbError> {
+    let tx = client.transaction().await?;
+    if !hold_level(&tx, live, generation).await? {
+        return Ok(None);
+    }
+    let rows = query(&tx, sql!("projections/subscriptions/differences.sql"), &[&live, &generation]).await?;
+    Ok(Some(rows.iter().map(|r| r.get(0)).collect()))
+}
+
+/// Holds the checkpoints of both where they are until the transaction ends; says whether they
+/// are level in every journal.
+async fn hold_level(tx: &Transaction<'_>, live: i32, generation: i32) -> Result<bool, DbError> {
+    let both = vec![live, generation];
+    tx.query(
+        "SELECT 1 FROM control.checkpoints WHERE generation = ANY($1) ORDER BY journal, generation FOR UPDATE",
+        &[&both],
+    )
+    .await?;
+    let apart = tx
+        .query_one(
+            "SELECT count(*) FROM control.checkpoints l
+             LEFT JOIN control.checkpoints n ON n.journal = l.journal AND n.generation = $2
+             WHERE l.generation = $1 AND l.position IS DISTINCT FROM n.position",
+            &[&live, &generation],
+        )
+        .await?;
+    Ok(apart.get::<_, i64>(0) == 0)
 }
 
 /// What a promotion came to.
@@ -172,21 +201,7 @@ pub async fn promote(client: &mut deadpool_postgres::Client, generation: i32) ->
     let tx = client.transaction().await?;
     let row = tx.query_one("SELECT generation FROM control.generations WHERE state = 'live' FOR UPDATE", &[]).await?;
     let live: i32 = row.get(0);
-    let both = vec![live, generation];
-    tx.query(
-        "SELECT 1 FROM control.checkpoints WHERE generation = ANY($1) ORDER BY journal, generation FOR UPDATE",
-        &[&both],
-    )
-    .await?;
-    let behind = tx
-        .query_one(
-            "SELECT count(*) FROM control.checkpoints l
-             LEFT JOIN control.checkpoints n ON n.journal = l.journal AND n.generation = $2
-             WHERE l.generation = $1 AND l.position IS DISTINCT FROM n.position",
-            &[&live, &generation],
-        )
-        .await?;
-    if behind.get::<_, i64>(0) > 0 {
+    if !hold_level(&tx, live, generation).await? {
         return Ok(Promotion::NotCaughtUp);
     }
     tx.execute(sql!("projections/subscriptions/carry_marks.sql"), &[&live, &generation]).await?;

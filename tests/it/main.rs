@@ -5,4 +5,5 @@ mod reference;
 mod support;
 
 mod histories;
+mod life;
 mod smoke;
