@@ -98,23 +98,12 @@ impl Service {
 
     /// Posts a body signed as the provider would.
     pub async fn post(&self, source: &str, body: &[u8]) -> (StatusCode, Value) {
-        self.try_post(source, body).await.unwrap()
+        self.poster().try_post(source, body).await.unwrap()
     }
 
-    /// The same; the connection may break.
-    pub async fn try_post(&self, source: &str, body: &[u8]) -> reqwest::Result<(StatusCode, Value)> {
-        let (slug, secret) = match source {
-            "stripe-main" => ("stripe", STRIPE_SECRET),
-            _ => ("fastspring", FASTSPRING_SECRET),
-        };
-        let mut request =
-            self.http.post(format!("{}/webhooks/{source}", self.url)).header("content-type", "application/json");
-        for (name, value) in by_slug(slug).unwrap().sign(body, &secret.into(), chrono::Utc::now()) {
-            request = request.header(name, value);
-        }
-        let answer = request.body(body.to_vec()).send().await?;
-        let status = answer.status();
-        Ok((status, answer.json().await.unwrap_or(Value::Null)))
+    /// What posts, to be handed to other tasks.
+    pub fn poster(&self) -> Poster {
+        Poster { url: self.url.clone(), http: self.http.clone() }
     }
 
     /// Asks as an auditor.
@@ -141,6 +130,31 @@ impl Service {
             (left == 0).then_some(())
         })
         .await;
+    }
+}
+
+/// Posts deliveries to a service that may be dying.
+#[derive(Clone)]
+pub struct Poster {
+    url: String,
+    http: reqwest::Client,
+}
+
+impl Poster {
+    /// Posts a body signed as the provider would; the connection may break.
+    pub async fn try_post(&self, source: &str, body: &[u8]) -> reqwest::Result<(StatusCode, Value)> {
+        let (slug, secret) = match source {
+            "stripe-main" => ("stripe", STRIPE_SECRET),
+            _ => ("fastspring", FASTSPRING_SECRET),
+        };
+        let url = format!("{}/webhooks/{source}", self.url);
+        let mut request = self.http.post(url).header("content-type", "application/json");
+        for (name, value) in by_slug(slug).unwrap().sign(body, &secret.into(), chrono::Utc::now()) {
+            request = request.header(name, value);
+        }
+        let answer = request.body(body.to_vec()).send().await?;
+        let status = answer.status();
+        Ok((status, answer.json().await.unwrap_or(Value::Null)))
     }
 }
 
