@@ -8,7 +8,7 @@ pub mod stripe;
 use std::time::{Duration, Instant};
 
 /// Longest that anything asynchronous may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Asks until the answer is there.
 ///
