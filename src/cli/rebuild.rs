@@ -52,6 +52,14 @@ async fn work(args: &Args, config: &Config, database: &Database) -> Result<ExitC
     let projector =
         Projector { pool: pool.clone(), registry, wake: Arc::new(Notify::new()), saved: Arc::new(Notify::new()) };
     let mut client = pool.get().await?;
+    let unknown = journal::all(&client).await?.into_values().find(|j| !projector.registry.knows(j.id));
+    if let Some(journal) = unknown {
+        return Err(format!(
+            "journal {} is in the ledger but not in this configuration: a rebuild needs them all",
+            journal.name
+        )
+        .into());
+    }
     let live = live_generation(&client).await?;
     let generation = generations::open(&mut client).await?;
     let built = build(&projector, &client, generation, args.json).await;
@@ -133,6 +141,7 @@ async fn promote(
     for _ in 0..PROMOTE_TRIES_MAX {
         match generations::promote(client, generation).await? {
             Promotion::Promoted { .. } => return Ok(true),
+            Promotion::GivenUp => return Err("a newer rebuild has taken this one's place".into()),
             Promotion::NotCaughtUp => {
                 let live = live_generation(client).await?;
                 follow(projector, client, live).await?;

@@ -128,19 +128,22 @@ async fn open_in(tx: &Transaction<'_>, state: &str) -> Result<i32, DbError> {
     Ok(generation)
 }
 
-/// Opens a generation to be built beside the live one.
+/// Opens a generation to be built beside the live one. One that an earlier rebuild left behind
+/// half-built is given up: the newest rebuild counts.
 ///
 /// # Errors
-/// Another rebuild is under way, or the database cannot be written.
+/// The database cannot be written.
 pub async fn open(client: &mut deadpool_postgres::Client) -> Result<i32, DbError> {
     let journals = journal::all(&*client).await?;
     let tx = client.transaction().await?;
     tx.batch_execute("LOCK TABLE control.generations IN SHARE ROW EXCLUSIVE MODE").await?;
+    tx.execute("UPDATE control.generations SET state = 'dropped' WHERE state IN ('building', 'ready')", &[]).await?;
     let generation = open_in(&tx, "building").await?;
     for id in journals.keys() {
         tx.execute("INSERT INTO control.checkpoints (generation, journal) VALUES ($1, $2)", &[&generation, id]).await?;
     }
     tx.commit().await?;
+    sweep(client).await?;
     Ok(generation)
 }
 
@@ -161,6 +164,8 @@ pub enum Promotion {
     },
     /// The new generation has not read as far as the live one: follow on and try again.
     NotCaughtUp,
+    /// A newer rebuild has taken its place.
+    GivenUp,
 }
 
 /// Swaps a generation in for the live one, in one transaction, at equal positions. Marks that
@@ -172,6 +177,11 @@ pub async fn promote(client: &mut deadpool_postgres::Client, generation: i32) ->
     let tx = client.transaction().await?;
     let row = tx.query_one("SELECT generation FROM control.generations WHERE state = 'live' FOR UPDATE", &[]).await?;
     let live: i32 = row.get(0);
+    let asked =
+        tx.query_opt("SELECT state FROM control.generations WHERE generation = $1 FOR UPDATE", &[&generation]).await?;
+    if asked.is_none_or(|r| r.get::<_, String>(0) == "dropped") {
+        return Ok(Promotion::GivenUp);
+    }
     let both = vec![live, generation];
     tx.query(
         "SELECT 1 FROM control.checkpoints WHERE generation = ANY($1) ORDER BY journal, generation FOR UPDATE",
@@ -228,8 +238,9 @@ async fn sweep(client: &deadpool_postgres::Client) -> Result<(), DbError> {
         .await?;
     for row in rows {
         let generation: i32 = row.get(0);
-        client.execute("SELECT control.drop_generation($1)", &[&generation]).await?;
+        // The checkpoints first: without one no projector works on what is about to go.
         client.execute("DELETE FROM control.checkpoints WHERE generation = $1", &[&generation]).await?;
+        client.execute("SELECT control.drop_generation($1)", &[&generation]).await?;
     }
     Ok(())
 }
