@@ -2,6 +2,8 @@
 
 use tracing_subscriber::EnvFilter;
 
+pub mod meter;
+
 /// Outranks the filter of the configuration: `info`, `subledger=debug,actix=warn`, …
 pub const FILTER_VARIABLE: &str = "SUBLEDGER_LOG";
 

@@ -22,7 +22,7 @@ use crate::intake::Intake;
 use crate::ledger::rules;
 use crate::licensespring::Client;
 use crate::projections::generations;
-use crate::projector::Projector;
+use crate::projector::{Projector, rebuild};
 use crate::reconciler::{self, Reconciler, Settings};
 use crate::registry::Registry;
 use crate::telemetry;
@@ -83,12 +83,14 @@ pub(super) async fn serve(config: &Config, database: &Database, listener: TcpLis
     let (stop, stopped) = watch::channel(false);
     let mut loops: JoinSet<()> = JoinSet::new();
     loops.spawn(projector.clone().run(stopped.clone()));
+    loops.spawn(rebuild::run(projector.clone(), stopped.clone()));
     for reconciler in reconcilers(config, &projector).await? {
         loops.spawn(reconciler.run(stopped.clone()));
     }
     let app = http::shared(http::App {
         intake: Intake::start(&pool, &registry, &projector.wake),
         projector,
+        metrics: telemetry::meter::start()?,
         max_body_bytes: config.server.max_body_bytes,
         file_rules: config.rules.clone(),
     });

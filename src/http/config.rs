@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::auth::Admin;
 use super::{Problem, Shared};
+use crate::domain::dates::rfc3339;
 use crate::ledger::rules;
 use crate::projector::timed;
 
@@ -47,4 +48,17 @@ pub(super) async fn adopt(app: Shared, admin: Admin, asked: web::Json<Adopt>) ->
         "hash": adopted.hash,
         "subscriptions_looked_at": looked_at,
     })))
+}
+
+/// Every adoption, newest first: who, why, and the rules themselves.
+pub(super) async fn history(app: Shared, _: Admin) -> Result<HttpResponse, Problem> {
+    let client = app.projector.pool.get().await?;
+    let adoptions = rules::history(&client, app.projector.registry.system).await?;
+    let shown: Vec<serde_json::Value> = adoptions
+        .into_iter()
+        .map(|(position, recorded_at, said)| {
+            json!({"event": format!("system/{position}"), "recorded_at": rfc3339(recorded_at), "said": said})
+        })
+        .collect();
+    Ok(HttpResponse::Ok().json(json!({"history": shown})))
 }

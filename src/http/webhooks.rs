@@ -14,6 +14,7 @@ use crate::intake::refusals::Refused;
 use crate::intake::{IntakeError, Receipt};
 use crate::providers::Request;
 use crate::registry::Source;
+use crate::telemetry::meter;
 
 /// Longest a body may take to arrive.
 const BODY_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -49,6 +50,7 @@ pub(super) async fn receive(app: Shared, request: HttpRequest, payload: web::Pay
 
 fn answer(source: &Source, receipt: &Receipt) -> serde_json::Value {
     let stored = receipt.appended.iter().filter(|a| a.is_new).count();
+    meter::delivery(&source.name, stored, receipt.appended.len() - stored);
     json!({
         "received": receipt.appended.len(),
         "stored": stored,
@@ -104,6 +106,7 @@ fn refuse(
     problem: Problem,
     bytes: Option<usize>,
 ) -> Problem {
+    meter::refusal(&source.name, code);
     app.intake.refusals.note(Refused {
         at: Utc::now(),
         source: source.name.clone(),

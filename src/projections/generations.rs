@@ -201,7 +201,11 @@ pub async fn promote(client: &mut deadpool_postgres::Client, generation: i32) ->
     }
     tx.execute(sql!("projections/subscriptions/carry_marks.sql"), &[&live, &generation]).await?;
     tx.execute("UPDATE control.live SET generation = $1", &[&generation]).await?;
-    tx.execute("UPDATE control.generations SET state = 'dropped' WHERE state = 'previous'", &[]).await?;
+    tx.execute(
+        "UPDATE control.generations SET state = 'dropped' WHERE state = 'previous' AND generation <> $1",
+        &[&generation],
+    )
+    .await?;
     tx.execute("UPDATE control.generations SET state = 'previous' WHERE generation = $1", &[&live]).await?;
     tx.execute(
         "UPDATE control.generations SET state = 'live', promoted_at = clock_timestamp() WHERE generation = $1",

@@ -21,7 +21,7 @@ pub struct Service {
     pub sandbox: Sandbox,
     pub url: String,
     pub auditor: String,
-    pub admin: String,
+    pub admin_token: String,
     pub config: std::path::PathBuf,
     pub http: reqwest::Client,
     child: Option<Child>,
@@ -47,8 +47,17 @@ impl Service {
         let (_, auditor) = control::create(&client, "test auditor", Role::Auditor, None).await.unwrap();
         let (_, admin) = control::create(&client, "test admin", Role::Admin, None).await.unwrap();
         let url = format!("http://127.0.0.1:{port}");
-        let mut service =
-            Self { database, sandbox, url, auditor, admin, config, http: reqwest::Client::new(), child: None, scratch };
+        let mut service = Self {
+            database,
+            sandbox,
+            url,
+            auditor,
+            admin_token: admin,
+            config,
+            http: reqwest::Client::new(),
+            child: None,
+            scratch,
+        };
         service.run().await;
         service
     }
@@ -109,6 +118,18 @@ impl Service {
     /// Asks as an auditor.
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
         let answer = self.http.get(format!("{}{path}", self.url)).bearer_auth(&self.auditor).send().await.unwrap();
+        let status = answer.status();
+        (status, answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// Asks as an admin.
+    pub async fn admin(&self, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.admin_token);
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
         let status = answer.status();
         (status, answer.json().await.unwrap_or(Value::Null))
     }
