@@ -3,4 +3,7 @@
 
 mod support;
 
+mod ledger;
+mod schema;
 mod smoke;
+mod tidy;
