@@ -3,7 +3,9 @@
 
 mod support;
 
+mod door;
 mod ledger;
+mod reading;
 mod schema;
 mod smoke;
 mod tidy;
