@@ -507,6 +507,27 @@ async fn a_wrong_command_line_and_a_wrong_configuration_are_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_journal_of_a_source_that_is_gone_is_kept_read_and_not_folded_away() {
+    let mut service = Service::start().await;
+    service.post("fastspring-main", b"{\"events\":[{\"id\":\"fs_1\",\"type\":\"x\"}]}").await;
+    service.settled().await;
+    service.kill();
+    let text = std::fs::read_to_string(&service.config).unwrap();
+    let at = text.find("[sources.fastspring-main]").unwrap();
+    let end = at + text[at..].find("[[catalog]]").unwrap();
+    std::fs::write(&service.config, format!("{}{}", &text[..at], &text[end..])).unwrap();
+    service.run().await;
+    paid(&service, "sub_1").await;
+    service.settled().await;
+    let (_, kept) = service.get("/v1/events?source=fastspring-main").await;
+    assert_eq!(names(&kept), ["fastspring-main/1"]);
+    let (code, _, stderr) = run(&service, &["rebuild", "--promote"]);
+    assert_eq!(code, Some(1));
+    let said: Vec<&str> = stderr.lines().filter(|l| l.starts_with("subledger: ")).collect();
+    assert!(said.len() == 1 && said[0].contains("fastspring-main"), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_process_says_that_it_is_up_to_anybody() {
     let service = Service::start().await;
     for (path, status) in [("/healthz", "ok"), ("/readyz", "ready")] {
