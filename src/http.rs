@@ -48,6 +48,8 @@ pub fn shared(app: App) -> Shared {
 /// The route table.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
+        .app_data(web::QueryConfig::default().error_handler(|e, _| Problem::bad_request(e.to_string()).into()))
+        .app_data(web::PathConfig::default().error_handler(|e, _| Problem::not_found(e.to_string()).into()))
         // Unauthenticated: process, readiness, and the providers with their own signatures.
         .route("/healthz", web::get().to(health::healthz))
         .route("/readyz", web::get().to(health::readyz))

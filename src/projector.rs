@@ -113,6 +113,9 @@ impl Projector {
     /// # Errors
     /// The database cannot be used; nothing was saved.
     pub async fn step(&self, place: Place) -> Result<Step, DbError> {
+        if !self.registry.knows(place.journal) {
+            return Ok(Step::Drained); // another instance's, or one that waits for its configuration
+        }
         match self.batch(place, BATCH_EVENTS_MAX).await {
             Err(e) if e.is_data_error() => match self.batch(place, 1).await {
                 Err(e) if e.is_data_error() => self.quarantine(place, &e.to_string()).await,
@@ -139,10 +142,8 @@ impl Projector {
             source::project(&tx, place, source, &adopted.rules, from, &events, now).await?;
         } else if self.registry.account_of(place.journal).is_some() {
             account::project(&tx, place, &events).await?;
-        } else if place.journal == self.registry.system {
-            account::record_only(&tx, place, &events).await?;
         } else {
-            return Ok(Step::Drained); // another instance's, or one that waits for its configuration
+            account::record_only(&tx, place, &events).await?;
         }
         generations::advance(&tx, place, from, to).await?;
         tx.commit().await?;

@@ -52,16 +52,15 @@ async fn work(args: &Args, config: &Config, database: &Database) -> Result<ExitC
     let projector =
         Projector { pool: pool.clone(), registry, wake: Arc::new(Notify::new()), saved: Arc::new(Notify::new()) };
     let mut client = pool.get().await?;
-    let unknown = journal::all(&client).await?.into_values().find(|j| !projector.registry.knows(j.id));
-    if let Some(journal) = unknown {
-        return Err(format!(
-            "journal {} is in the ledger but not in this configuration: a rebuild needs them all",
-            journal.name
-        )
-        .into());
-    }
     let live = live_generation(&client).await?;
-    let generation = generations::open(&mut client).await?;
+    let journals = journal::all(&client).await?;
+    // Its rows can only be made by who knows its provider; without them the new generation would lose them.
+    if let Some(unknown) = journals.values().find(|j| !projector.registry.knows(j.id)) {
+        return Err(
+            format!("the journal {} is not in this configuration: name it there, then rebuild", unknown.name).into()
+        );
+    }
+    let generation = generations::open(&mut client, &journals.keys().copied().collect::<Vec<_>>()).await?;
     let built = build(&projector, &client, generation, args.json).await;
     let events = match built {
         Ok(events) => events,

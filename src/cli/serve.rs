@@ -19,7 +19,7 @@ use super::{ConfigArg, settings};
 use crate::config::{Config, LogFormat, ReconcilerMode};
 use crate::http;
 use crate::intake::Intake;
-use crate::ledger::rules;
+use crate::ledger::{journal, rules};
 use crate::licensespring::Client;
 use crate::projections::generations;
 use crate::projector::{Projector, rebuild};
@@ -131,7 +131,11 @@ pub(super) async fn serve(config: &Config, database: &Database, listener: TcpLis
 pub(super) async fn prepare(config: &Config, pool: &Pool) -> Result<Registry, Failure> {
     let mut client = pool.get().await?;
     let registry = settings::registry(config, &client).await?;
-    generations::ensure(&mut client).await?;
+    let journals = journal::all(&client).await?;
+    generations::ensure(&mut client, &journals.keys().copied().collect::<Vec<_>>()).await?;
+    for journal in journals.values().filter(|j| !registry.knows(j.id)) {
+        warn!(journal = journal.name, "this configuration does not name the journal: nothing is folded from it here");
+    }
     let adopted = rules::adopted(&client, registry.system).await?;
     if adopted.position == 0 {
         rules::adopt(

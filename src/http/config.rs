@@ -31,7 +31,11 @@ pub(super) struct Adopt {
 }
 
 /// Adopts this instance's file: who, and why.
-pub(super) async fn adopt(app: Shared, admin: Admin, asked: web::Json<Adopt>) -> Result<HttpResponse, Problem> {
+///
+/// The body is read here and not by an extractor: who asks is checked before what is asked.
+pub(super) async fn adopt(app: Shared, admin: Admin, body: web::Bytes) -> Result<HttpResponse, Problem> {
+    let asked: Adopt = serde_json::from_slice(&body)
+        .map_err(|e| Problem::bad_request(format!("the body must be JSON such as {{\"reason\":\"…\"}}: {e}")))?;
     if asked.reason.trim().is_empty() {
         return Err(Problem::field("reason", "say why: it becomes part of the record"));
     }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use deadpool_postgres::{GenericClient, Transaction};
 
 use super::Place;
-use crate::ledger::journal;
 use crate::postgres::{DbError, execute, query, query_opt};
 use crate::sql;
 
@@ -32,6 +31,15 @@ pub async fn checkpoints(client: &impl GenericClient) -> Result<Vec<Checkpoint>,
             state: r.get(3),
         })
         .collect())
+}
+
+/// How far a journal was read into a generation.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn position(client: &impl GenericClient, place: Place) -> Result<i64, DbError> {
+    let found = checkpoints(client).await?.into_iter().find(|c| c.place == place);
+    Ok(found.map_or(0, |c| c.position))
 }
 
 /// The live generation of a journal.
@@ -89,8 +97,7 @@ pub async fn advance(tx: &Transaction<'_>, place: Place, from: i64, to: i64) -> 
 ///
 /// # Errors
 /// The database cannot be written.
-pub async fn ensure(client: &mut deadpool_postgres::Client) -> Result<(), DbError> {
-    let journals = journal::all(&*client).await?;
+pub async fn ensure(client: &mut deadpool_postgres::Client, journals: &[i32]) -> Result<(), DbError> {
     let tx = client.transaction().await?;
     tx.batch_execute("LOCK TABLE control.generations IN SHARE ROW EXCLUSIVE MODE").await?;
     let held = tx.query_opt("SELECT generation FROM control.generations WHERE state = 'live'", &[]).await?;
@@ -98,7 +105,7 @@ pub async fn ensure(client: &mut deadpool_postgres::Client) -> Result<(), DbErro
         Some(row) => row.get(0),
         None => open_in(&tx, "live").await?,
     };
-    for id in journals.keys() {
+    for id in journals {
         tx.execute(
             "INSERT INTO control.live (journal, generation) VALUES ($1, $2) ON CONFLICT DO NOTHING",
             &[id, &generation],
@@ -133,13 +140,12 @@ async fn open_in(tx: &Transaction<'_>, state: &str) -> Result<i32, DbError> {
 ///
 /// # Errors
 /// The database cannot be written.
-pub async fn open(client: &mut deadpool_postgres::Client) -> Result<i32, DbError> {
-    let journals = journal::all(&*client).await?;
+pub async fn open(client: &mut deadpool_postgres::Client, journals: &[i32]) -> Result<i32, DbError> {
     let tx = client.transaction().await?;
     tx.batch_execute("LOCK TABLE control.generations IN SHARE ROW EXCLUSIVE MODE").await?;
     tx.execute("UPDATE control.generations SET state = 'dropped' WHERE state IN ('building', 'ready')", &[]).await?;
     let generation = open_in(&tx, "building").await?;
-    for id in journals.keys() {
+    for id in journals {
         tx.execute("INSERT INTO control.checkpoints (generation, journal) VALUES ($1, $2)", &[&generation, id]).await?;
     }
     tx.commit().await?;

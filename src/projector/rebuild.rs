@@ -122,7 +122,8 @@ pub async fn start(projector: &Projector, who: &str, reason: &str, promote: &str
     for other in list(&client, None).await? {
         move_to(&client, other.id, &["building", "catching_up", "ready"], "cancelled", None).await?;
     }
-    let generation = generations::open(&mut client).await?;
+    let journals: Vec<i32> = journal::all(&client).await?.into_keys().collect();
+    let generation = generations::open(&mut client, &journals).await?;
     execute(&client, sql!("schema/statements/rebuild_create.sql"), &[&id, &generation, &promote, &who, &reason])
         .await?;
     projector.wake.notify_one();

@@ -1,9 +1,11 @@
 //! What tests stand on.
 
 pub mod cluster;
+pub mod ledger;
 pub mod sandbox;
 pub mod service;
 pub mod stripe;
+pub mod tree;
 
 use std::time::{Duration, Instant};
 
