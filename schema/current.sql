@@ -198,6 +198,23 @@ CREATE TABLE control.projection_tables (
 
 COMMENT ON TABLE control.projection_tables IS 'Digest of the table definitions the projection schema was made from; another digest means: drop and refill.';
 
+CREATE TABLE control.rebuilds (
+    id uuid NOT NULL,
+    generation integer NOT NULL,
+    state text NOT NULL,
+    promote text NOT NULL,
+    who text NOT NULL,
+    reason text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ready_at timestamp with time zone,
+    differences bigint,
+    calls bigint,
+    CONSTRAINT rebuild_promote_known CHECK ((promote = ANY (ARRAY['manual'::text, 'when_equal'::text, 'always'::text]))),
+    CONSTRAINT rebuild_state_known CHECK ((state = ANY (ARRAY['building'::text, 'catching_up'::text, 'ready'::text, 'promoted'::text, 'cancelled'::text, 'rolled_back'::text, 'failed'::text])))
+);
+
+COMMENT ON TABLE control.rebuilds IS 'Rebuilds asked for by an admin; their work is the projector''s, so that a restart goes on with it.';
+
 CREATE TABLE control.reconcilers (
     account text NOT NULL,
     tokens_milli bigint NOT NULL,
@@ -394,6 +411,9 @@ ALTER TABLE ONLY control.live
 ALTER TABLE ONLY control.projection_tables
     ADD CONSTRAINT projection_tables_pkey PRIMARY KEY (one);
 
+ALTER TABLE ONLY control.rebuilds
+    ADD CONSTRAINT rebuilds_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY control.reconcilers
     ADD CONSTRAINT reconcilers_pkey PRIMARY KEY (account);
 
@@ -473,6 +493,9 @@ ALTER TABLE ONLY control.checkpoints
 ALTER TABLE ONLY control.live
     ADD CONSTRAINT live_generation_fkey FOREIGN KEY (generation) REFERENCES control.generations(generation);
 
+ALTER TABLE ONLY control.rebuilds
+    ADD CONSTRAINT rebuilds_generation_fkey FOREIGN KEY (generation) REFERENCES control.generations(generation);
+
 GRANT USAGE ON SCHEMA control TO subledger_service;
 
 GRANT USAGE ON SCHEMA ledger TO subledger_service;
@@ -502,6 +525,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.generations TO subledger_serv
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.live TO subledger_service;
 
 GRANT SELECT ON TABLE control.projection_tables TO subledger_service;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.rebuilds TO subledger_service;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.reconcilers TO subledger_service;
 
