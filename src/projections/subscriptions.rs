@@ -203,18 +203,3 @@ pub async fn clean(client: &impl GenericClient, place: Place, id: &str, version:
         .await?;
     Ok(())
 }
-
-/// Marks subscriptions for another comparison.
-///
-/// # Errors
-/// The database cannot be written.
-pub async fn soil(
-    client: &impl GenericClient,
-    place: Place,
-    ids: &[String],
-    now: DateTime<Utc>,
-) -> Result<(), DbError> {
-    execute(client, sql!("projections/subscriptions/soil.sql"), &[&place.generation, &place.journal, &ids, &now])
-        .await?;
-    Ok(())
-}
