@@ -10,12 +10,15 @@ use crate::projector::Projector;
 
 mod auth;
 mod config;
+mod customers;
 mod error;
 mod events;
 mod health;
 mod journals;
 mod licenses;
 mod lists;
+mod metrics;
+mod rebuilds;
 mod subscriptions;
 mod view;
 mod webhooks;
@@ -27,6 +30,8 @@ pub struct App {
     pub projector: Projector,
     pub intake: Intake,
     pub max_body_bytes: usize,
+    /// Renders what was counted.
+    pub metrics: metrics_exporter_prometheus::PrometheusHandle,
     /// The rules of this instance's file, for adoption.
     pub file_rules: Rules,
 }
@@ -43,6 +48,8 @@ pub fn shared(app: App) -> Shared {
 /// The route table.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
+        .app_data(web::QueryConfig::default().error_handler(|e, _| Problem::bad_request(e.to_string()).into()))
+        .app_data(web::PathConfig::default().error_handler(|e, _| Problem::not_found(e.to_string()).into()))
         // Unauthenticated: process, readiness, and the providers with their own signatures.
         .route("/healthz", web::get().to(health::healthz))
         .route("/readyz", web::get().to(health::readyz))
@@ -59,10 +66,26 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/v1/licenses", web::get().to(licenses::list))
         .route("/v1/licenses/{order_id}", web::get().to(licenses::one))
         .route("/v1/licenses/{order_id}/why", web::get().to(licenses::why))
+        .route("/metrics", web::get().to(metrics::render))
+        .route("/v1/customers", web::get().to(customers::list))
+        .route("/v1/customers/{source}/{customer}", web::get().to(customers::one))
+        .route("/v1/customers/{source}/{customer}/timeline", web::get().to(customers::timeline))
+        .route("/v1/quarantine", web::get().to(lists::quarantine))
+        .route("/v1/unmapped", web::get().to(lists::unmapped))
+        .route("/v1/unlinked", web::get().to(lists::unlinked))
         .route("/v1/refusals", web::get().to(lists::refusals))
         .route("/v1/parked", web::get().to(lists::parked))
         // Admins
         .route("/v1/admin/config", web::get().to(config::show))
         .route("/v1/admin/config", web::put().to(config::adopt))
+        .route("/v1/admin/config/history", web::get().to(config::history))
+        .route("/v1/admin/rebuilds", web::post().to(rebuilds::start))
+        .route("/v1/admin/rebuilds", web::get().to(rebuilds::list))
+        .route("/v1/admin/rebuilds/{id}", web::get().to(rebuilds::one))
+        .route("/v1/admin/rebuilds/{id}/events", web::get().to(rebuilds::events))
+        .route("/v1/admin/rebuilds/{id}/diff", web::get().to(rebuilds::diff))
+        .route("/v1/admin/rebuilds/{id}/promote", web::post().to(rebuilds::promote))
+        .route("/v1/admin/rebuilds/{id}/cancel", web::post().to(rebuilds::cancel))
+        .route("/v1/admin/rebuilds/{id}/rollback", web::post().to(rebuilds::rollback))
         .default_service(web::route().to(error::not_found));
 }

@@ -38,8 +38,30 @@ struct Job {
     _room: Room,
 }
 
-/// Room for a body in memory, given back when dropped.
-pub struct Room(#[allow(dead_code)] OwnedSemaphorePermit);
+/// Room for a body in memory, given back when dropped. It grows with the bytes that came, not with
+/// those that were announced: an announcement costs its sender nothing.
+pub struct Room {
+    all: Arc<Semaphore>,
+    taken: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    /// Makes room for a body of so many bytes in all.
+    ///
+    /// # Errors
+    /// There is none left: the provider is asked to come again.
+    pub fn grow_to(&mut self, bytes: usize) -> Result<(), IntakeError> {
+        let taken = self.taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let Some(more) = bytes.div_ceil(1024).checked_sub(taken).filter(|more| *more > 0) else { return Ok(()) };
+        let more = u32::try_from(more).map_err(|_| IntakeError::Overloaded)?;
+        let more = self.all.clone().try_acquire_many_owned(more).map_err(|_| IntakeError::Overloaded)?;
+        match &mut self.taken {
+            Some(taken) => taken.merge(more),
+            None => self.taken = Some(more),
+        }
+        Ok(())
+    }
+}
 
 /// What was stored of a delivery.
 #[derive(Debug, Clone)]
@@ -87,13 +109,10 @@ impl Intake {
         Self { queues, room: Arc::new(Semaphore::new(BODY_KIB_MAX)), refusals: Refusals::start(pool.clone()) }
     }
 
-    /// Reserves memory for a body before it is read.
-    ///
-    /// # Errors
-    /// There is none left: the provider is asked to come again.
-    pub fn reserve(&self, bytes: usize) -> Result<Room, IntakeError> {
-        let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX);
-        self.room.clone().try_acquire_many_owned(kib).map(Room).map_err(|_| IntakeError::Overloaded)
+    /// Room for a body that is about to be read.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        Room { all: self.room.clone(), taken: None }
     }
 
     /// Deliveries waiting, by journal.

@@ -8,16 +8,18 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use deadpool_postgres::Pool;
 use tokio::sync::{Notify, watch};
-use tracing::{error, warn};
+use tracing::error;
 
 use crate::ledger::{read, rules};
 use crate::postgres::DbError;
+use crate::projections::events::{self, EventRow, EventStatus};
 use crate::projections::{Place, generations};
 use crate::registry::Registry;
 
 mod account;
 pub mod gather;
 pub mod meaning;
+pub mod rebuild;
 mod source;
 pub mod timed;
 
@@ -105,15 +107,30 @@ impl Projector {
         }
     }
 
-    /// Reads one batch into a generation: take the lease, read, fold, save, move, commit.
+    /// Reads one batch into a generation. What cannot be saved is taken event by event, and the
+    /// one that is to blame is quarantined: nothing stops a journal.
     ///
     /// # Errors
     /// The database cannot be used; nothing was saved.
     pub async fn step(&self, place: Place) -> Result<Step, DbError> {
+        if !self.registry.knows(place.journal) {
+            return Ok(Step::Drained); // another instance's, or one that waits for its configuration
+        }
+        match self.batch(place, BATCH_EVENTS_MAX).await {
+            Err(e) if e.is_data_error() => match self.batch(place, 1).await {
+                Err(e) if e.is_data_error() => self.quarantine(place, &e.to_string()).await,
+                stepped => stepped,
+            },
+            stepped => stepped,
+        }
+    }
+
+    /// Take the lease, read, fold, save, move, commit.
+    async fn batch(&self, place: Place, limit: i64) -> Result<Step, DbError> {
         let mut client = self.pool.get().await?;
         let tx = client.transaction().await?;
         let Some(from) = generations::take(&tx, place).await? else { return Ok(Step::Busy) };
-        let events = read::after(&tx, place.journal, from, BATCH_EVENTS_MAX).await?;
+        let events = read::after(&tx, place.journal, from, limit).await?;
         let Some(to) = events.last().map(|e| e.position) else {
             generations::drained(&tx, place).await?;
             tx.commit().await?;
@@ -125,15 +142,33 @@ impl Projector {
             source::project(&tx, place, source, &adopted.rules, from, &events, now).await?;
         } else if self.registry.account_of(place.journal).is_some() {
             account::project(&tx, place, &events).await?;
-        } else if place.journal == self.registry.system {
-            account::record_only(&tx, place, &events).await?;
         } else {
-            warn!(journal = place.journal, "a journal that this configuration does not name waits");
-            return Ok(Step::Drained);
+            account::record_only(&tx, place, &events).await?;
         }
         generations::advance(&tx, place, from, to).await?;
         tx.commit().await?;
         Ok(Step::Advanced(events.len()))
+    }
+
+    /// Steps over the next event and keeps the reason.
+    async fn quarantine(&self, place: Place, why: &str) -> Result<Step, DbError> {
+        let mut client = self.pool.get().await?;
+        let tx = client.transaction().await?;
+        let Some(from) = generations::take(&tx, place).await? else { return Ok(Step::Busy) };
+        let position = from + 1;
+        error!(journal = place.journal, position, why, "an event cannot be projected; it is quarantined");
+        let row = EventRow {
+            position,
+            status: EventStatus::Quarantined,
+            entity: None,
+            customer_id: None,
+            subscription_id: None,
+            error: Some(why.to_owned()),
+        };
+        events::save(&tx, place, &[row]).await?;
+        generations::advance(&tx, place, from, position).await?;
+        tx.commit().await?;
+        Ok(Step::Advanced(1))
     }
 }
 

@@ -196,8 +196,9 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Makes one subscription's licenses equal its entitlements. `true`: there is nothing left
-    /// to do now (what is in doubt comes back by itself).
+    /// Makes one subscription's licenses equal its entitlements. `true`: they are equal, as far
+    /// as calls can make them. What is in doubt keeps its mark until it is settled: a mark that
+    /// were taken off before could be lost with the process.
     async fn reconcile_one(
         &self,
         turn: &mut Turn,
@@ -205,32 +206,41 @@ impl Reconciler {
         source: &Source,
         dirty: &Dirty,
     ) -> Result<bool, Halt> {
-        let steps = self.steps(turn, client, source, dirty).await?;
-        for step in &steps {
+        let compared = self.compare(turn, client, source, dirty).await?;
+        for step in &compared.steps {
             if !self.act(turn, client, step, dirty).await? {
                 break; // the steps of a line build on each other
             }
         }
-        if steps.is_empty() {
-            return Ok(true);
+        if compared.steps.is_empty() {
+            return Ok(!compared.in_doubt);
         }
         self.projector.drain(turn.place).await?;
-        Ok(self.steps(turn, client, source, dirty).await?.is_empty())
+        let compared = self.compare(turn, client, source, dirty).await?;
+        Ok(compared.steps.is_empty() && !compared.in_doubt)
     }
 
-    async fn steps(
+    async fn compare(
         &self,
         turn: &Turn,
         client: &deadpool_postgres::Client,
         source: &Source,
         dirty: &Dirty,
-    ) -> Result<Vec<Step>, Halt> {
+    ) -> Result<Compared, Halt> {
         let ids = [dirty.state.subscription_id.clone()];
         let held: Vec<LicenseRecord> = licenses::of_subscriptions(client, turn.place, &source.name, &ids).await?;
         let context = SourceContext { name: &source.name, live: source.settings.livemode };
         let deserved = deserved(&dirty.state, context, &turn.rules.rules, turn.now);
-        Ok(diff(&deserved, &held, &dirty.state))
+        let in_doubt = held.iter().any(|h| h.open.is_some());
+        Ok(Compared { steps: diff(&deserved, &held, &dirty.state), in_doubt })
     }
+}
+
+/// What a comparison comes to.
+struct Compared {
+    steps: Vec<Step>,
+    /// A call of this subscription may or may not have been done.
+    in_doubt: bool,
 }
 
 /// Says at start what an account's reconciler will do.

@@ -53,6 +53,12 @@ impl Registry {
         self.accounts.values().find(|a| a.journal == journal)
     }
 
+    /// Whether this instance's configuration names the journal.
+    #[must_use]
+    pub fn knows(&self, journal: i32) -> bool {
+        journal == self.system || self.source_of(journal).is_some() || self.account_of(journal).is_some()
+    }
+
     /// The sources whose licenses live in an account.
     pub fn sources_of<'a>(&'a self, account: &'a str) -> impl Iterator<Item = &'a Source> {
         self.sources.values().filter(move |s| s.account == account)

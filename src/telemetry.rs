@@ -2,8 +2,14 @@
 
 use tracing_subscriber::EnvFilter;
 
+pub mod meter;
+
 /// Outranks the filter of the configuration: `info`, `subledger=debug,actix=warn`, …
 pub const FILTER_VARIABLE: &str = "SUBLEDGER_LOG";
+
+/// The driver's debug lines hold the parameters of every statement: bodies, signatures, hashes of
+/// tokens. Whoever wants them has to name it.
+const QUIET: &str = "tokio_postgres=warn";
 
 /// The shape of a log line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,7 +44,8 @@ pub fn init(format: Format, default_filter: &str) -> Result<(), TelemetryError> 
 }
 
 fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
-    EnvFilter::try_new(text).map_err(|e| TelemetryError::Filter { filter: text.to_owned(), reason: e.to_string() })
+    EnvFilter::try_new(format!("{QUIET},{text}"))
+        .map_err(|e| TelemetryError::Filter { filter: text.to_owned(), reason: e.to_string() })
 }
 
 #[cfg(test)]
@@ -47,6 +54,9 @@ mod tests {
 
     #[test]
     fn filters_are_checked() {
+        assert!(filter("debug").is_ok_and(|f| f.to_string().contains(QUIET)));
+        let named = filter("debug,tokio_postgres=trace").unwrap().to_string();
+        assert!(named.contains("tokio_postgres=trace") && !named.contains(QUIET), "{named}");
         assert!(filter("info").is_ok() && filter("subledger=debug,actix_web=warn").is_ok());
         let error = filter("subledger=loud").unwrap_err().to_string();
         assert!(error.starts_with("the log filter \"subledger=loud\" cannot be read:"), "{error}");

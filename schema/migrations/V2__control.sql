@@ -65,3 +65,18 @@ CREATE TABLE control.duplicates (
     last_at     timestamptz NOT NULL,
     PRIMARY KEY (journal, position)
 );
+
+CREATE TABLE control.rebuilds (
+    id           uuid PRIMARY KEY,
+    generation   int4 NOT NULL REFERENCES control.generations (generation),
+    state        text NOT NULL CONSTRAINT rebuild_state_known
+                 CHECK (state IN ('building', 'catching_up', 'ready', 'promoted', 'cancelled', 'rolled_back', 'failed')),
+    promote      text NOT NULL CONSTRAINT rebuild_promote_known CHECK (promote IN ('manual', 'when_equal', 'always')),
+    who          text NOT NULL,
+    reason       text NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ready_at     timestamptz,
+    differences  int8,
+    calls        int8
+);
+COMMENT ON TABLE control.rebuilds IS 'Rebuilds asked for by an admin; their work is the projector''s, so that a restart goes on with it.';

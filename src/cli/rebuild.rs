@@ -53,7 +53,14 @@ async fn work(args: &Args, config: &Config, database: &Database) -> Result<ExitC
         Projector { pool: pool.clone(), registry, wake: Arc::new(Notify::new()), saved: Arc::new(Notify::new()) };
     let mut client = pool.get().await?;
     let live = live_generation(&client).await?;
-    let generation = generations::open(&mut client).await?;
+    let journals = journal::all(&client).await?;
+    // Its rows can only be made by who knows its provider; without them the new generation would lose them.
+    if let Some(unknown) = journals.values().find(|j| !projector.registry.knows(j.id)) {
+        return Err(
+            format!("the journal {} is not in this configuration: name it there, then rebuild", unknown.name).into()
+        );
+    }
+    let generation = generations::open(&mut client, &journals.keys().copied().collect::<Vec<_>>()).await?;
     let built = build(&projector, &client, generation, args.json).await;
     let events = match built {
         Ok(events) => events,
@@ -129,10 +136,11 @@ async fn compare(
     live: i32,
     generation: i32,
 ) -> Result<Vec<String>, Failure> {
+    let journals: Vec<i32> = journal::all(client).await?.into_keys().collect();
     for _ in 0..TRIES_MAX {
         follow(projector, client, live).await?;
         follow(projector, client, generation).await?;
-        if let Some(differences) = generations::differences(client, live, generation).await? {
+        if let Some(differences) = generations::differences(client, live, generation, &journals).await? {
             return Ok(differences);
         }
     }
@@ -147,6 +155,7 @@ async fn promote(
     for _ in 0..TRIES_MAX {
         match generations::promote(client, generation).await? {
             Promotion::Promoted { .. } => return Ok(true),
+            Promotion::GivenUp => return Err("a newer rebuild has taken this one's place".into()),
             Promotion::NotCaughtUp => {
                 let live = live_generation(client).await?;
                 follow(projector, client, live).await?;

@@ -33,6 +33,9 @@ pub(super) struct Args {
     /// The subscription that the story is about
     #[arg(long, value_name = "ID", default_value = stories::SUBSCRIPTION)]
     subscription: String,
+    /// The billing period that the story is in: 0 is the first, 1 the one after a renewal
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=stories::PERIOD_MAX))]
+    period: u32,
     /// Posts everything so many times
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(REPEAT_MAX)))]
     repeat: u32,
@@ -87,7 +90,7 @@ fn base_url(config: &Config) -> String {
 
 fn bodies(args: &Args, provider: &dyn Provider) -> Result<Vec<Vec<u8>>, Failure> {
     if let Some(name) = &args.example {
-        return Ok(stories::bodies(provider.slug(), name, &args.subscription, Utc::now())?);
+        return Ok(stories::bodies(provider.slug(), name, &args.subscription, args.period, Utc::now())?);
     }
     let read = |path: &PathBuf| std::fs::read(path).map_err(|e| Failure::from(format!("{}: {e}", path.display())));
     args.files.iter().map(read).collect()

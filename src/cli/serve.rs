@@ -10,7 +10,7 @@ use actix_web::{App, HttpServer};
 use chrono::Utc;
 use deadpool_postgres::Pool;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::database::Database;
@@ -19,10 +19,10 @@ use super::{ConfigArg, settings};
 use crate::config::{Config, LogFormat, ReconcilerMode};
 use crate::http;
 use crate::intake::Intake;
-use crate::ledger::rules;
+use crate::ledger::{journal, rules};
 use crate::licensespring::Client;
 use crate::projections::generations;
-use crate::projector::Projector;
+use crate::projector::{Projector, rebuild};
 use crate::reconciler::{self, Reconciler, Settings};
 use crate::registry::Registry;
 use crate::telemetry;
@@ -63,6 +63,9 @@ pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 
 /// Serves until a signal comes.
 pub(super) async fn serve(config: &Config, database: &Database, listener: TcpListener) -> Result<ExitCode, Failure> {
+    if config.server.tls.is_some() {
+        return Err("server.tls: this version does not speak TLS itself; put a TLS-terminating proxy in front and remove the table".into());
+    }
     if config.database.migrate {
         let migrated = database.migrate().await?;
         if !migrated.applied.is_empty() {
@@ -78,11 +81,16 @@ pub(super) async fn serve(config: &Config, database: &Database, listener: TcpLis
         saved: Arc::new(Notify::new()),
     };
     let (stop, stopped) = watch::channel(false);
-    let mut loops: Vec<JoinHandle<()>> = vec![tokio::spawn(projector.clone().run(stopped.clone()))];
-    loops.extend(reconcilers(config, &projector, &stopped).await?);
+    let mut loops: JoinSet<()> = JoinSet::new();
+    loops.spawn(projector.clone().run(stopped.clone()));
+    loops.spawn(rebuild::run(projector.clone(), stopped.clone()));
+    for reconciler in reconcilers(config, &projector).await? {
+        loops.spawn(reconciler.run(stopped.clone()));
+    }
     let app = http::shared(http::App {
         intake: Intake::start(&pool, &registry, &projector.wake),
         projector,
+        metrics: telemetry::meter::start()?,
         max_body_bytes: config.server.max_body_bytes,
         file_rules: config.rules.clone(),
     });
@@ -102,14 +110,20 @@ pub(super) async fn serve(config: &Config, database: &Database, listener: TcpLis
     let handle = server.handle();
     let serving = tokio::spawn(server);
     info!(%address, sources = registry.sources.len(), "serving");
-    stop_signal().await;
+    // A loop never ends by itself: if one does, stopping loudly beats serving half of the product.
+    let broken = tokio::select! {
+        () = stop_signal() => false,
+        _ = loops.join_next() => true,
+    };
     info!("stopping");
     handle.stop(true).await;
     let _ = stop.send(true);
-    for task in loops {
-        let _ = tokio::time::timeout(Duration::from_secs(STOP_WITHIN_S), task).await;
-    }
+    let rest = async { while loops.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(Duration::from_secs(STOP_WITHIN_S), rest).await;
     let _ = serving.await;
+    if broken {
+        return Err("a loop of the service ended unexpectedly; see the log".into());
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -117,7 +131,11 @@ pub(super) async fn serve(config: &Config, database: &Database, listener: TcpLis
 pub(super) async fn prepare(config: &Config, pool: &Pool) -> Result<Registry, Failure> {
     let mut client = pool.get().await?;
     let registry = settings::registry(config, &client).await?;
-    generations::ensure(&mut client).await?;
+    let journals = journal::all(&client).await?;
+    generations::ensure(&mut client, &journals.keys().copied().collect::<Vec<_>>()).await?;
+    for journal in journals.values().filter(|j| !registry.knows(j.id)) {
+        warn!(journal = journal.name, "this configuration does not name the journal: nothing is folded from it here");
+    }
     let adopted = rules::adopted(&client, registry.system).await?;
     if adopted.position == 0 {
         rules::adopt(
@@ -135,12 +153,8 @@ pub(super) async fn prepare(config: &Config, pool: &Pool) -> Result<Registry, Fa
     Ok(registry)
 }
 
-async fn reconcilers(
-    config: &Config,
-    projector: &Projector,
-    stopped: &watch::Receiver<bool>,
-) -> Result<Vec<JoinHandle<()>>, Failure> {
-    let mut tasks = Vec::new();
+async fn reconcilers(config: &Config, projector: &Projector) -> Result<Vec<Reconciler>, Failure> {
+    let mut reconcilers = Vec::new();
     for account in projector.registry.accounts.values() {
         let Some(configured) = config.licensespring.get(&account.name) else { continue };
         let client =
@@ -154,9 +168,9 @@ async fn reconcilers(
         reconciler::announce(account, &settings);
         let reconciler = Reconciler { projector: projector.clone(), account: account.clone(), client, settings };
         reconciler.open().await?;
-        tasks.push(tokio::spawn(reconciler.run(stopped.clone())));
+        reconcilers.push(reconciler);
     }
-    Ok(tasks)
+    Ok(reconcilers)
 }
 
 /// Ctrl-C or SIGTERM.

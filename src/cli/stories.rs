@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 /// The subscription the stories are about unless told otherwise.
 pub(super) const SUBSCRIPTION: &str = "sub_demo_1";
+/// The last period a story can be in.
+pub(super) const PERIOD_MAX: i64 = 120;
 /// The price of the demo catalog.
 pub(super) const PRICE: &str = "price_demo_pro_monthly";
 /// The product path of the demo catalog.
@@ -22,6 +24,7 @@ pub(super) fn bodies(
     provider: &str,
     name: &str,
     subscription: &str,
+    period: u32,
     now: DateTime<Utc>,
 ) -> Result<Vec<Vec<u8>>, String> {
     let known: &[&str] = match provider {
@@ -32,21 +35,23 @@ pub(super) fn bodies(
     if !known.contains(&name) {
         return Err(format!("no example {name} for {provider}; there are: {}", known.join(", ")));
     }
-    let story = Story { subscription, now };
+    let story = Story { subscription, period, now };
     let bodies = if provider == "stripe" { story.stripe(name) } else { story.fastspring(name) };
     Ok(bodies.into_iter().map(|b| b.to_string().into_bytes()).collect())
 }
 
 struct Story<'a> {
     subscription: &'a str,
+    /// The billing period the story is in, from 0.
+    period: u32,
     now: DateTime<Utc>,
 }
 
 impl Story<'_> {
-    /// Midnight of today, so many months on.
+    /// Midnight of today, so many months after the story's period began.
     fn month(&self, months: u32) -> DateTime<Utc> {
         let today = self.now.date_naive().and_time(NaiveTime::MIN).and_utc();
-        today.checked_add_months(Months::new(months)).unwrap_or(today)
+        today.checked_add_months(Months::new(self.period + months)).unwrap_or(today)
     }
 
     /// Unique for a run and a place in it, the same for its copies.
@@ -64,20 +69,20 @@ impl Story<'_> {
             "start" => vec![
                 self.stripe_event("customer.created", &self.stripe_customer(), None),
                 self.stripe_event("customer.subscription.created", &self.stripe_subscription(&json!({})), None),
-                self.stripe_event("invoice.paid", &self.stripe_invoice("start", 0, 1000), None),
+                self.stripe_event("invoice.paid", &self.stripe_invoice(0, 1000), None),
             ],
             "trial" => {
                 let trial = json!({"status": "trialing", "trial_start": self.month(0).timestamp(), "trial_end": self.month(1).timestamp()});
                 vec![
                     self.stripe_event("customer.created", &self.stripe_customer(), None),
                     self.stripe_event("customer.subscription.created", &self.stripe_subscription(&trial), None),
-                    self.stripe_event("invoice.paid", &self.stripe_invoice("trial", 0, 0), None),
+                    self.stripe_event("invoice.paid", &self.stripe_invoice(0, 0), None),
                 ]
             }
             "renew" => vec![
                 updated(&json!({"period": 1}), json!({"latest_invoice": "in_before"})),
-                self.stripe_event("invoice.paid", &self.stripe_invoice("renew", 1, 1000), None),
-                self.stripe_event("invoice.payment_succeeded", &self.stripe_invoice("renew", 1, 1000), None),
+                self.stripe_event("invoice.paid", &self.stripe_invoice(1, 1000), None),
+                self.stripe_event("invoice.payment_succeeded", &self.stripe_invoice(1, 1000), None),
             ],
             "seats" => vec![updated(&json!({"quantity": 5}), json!({"quantity": 1}))],
             "payment-failed" => vec![
@@ -127,7 +132,7 @@ impl Story<'_> {
         let period = u32::try_from(changes["period"].as_u64().unwrap_or(0)).unwrap_or(0);
         let mut subscription = json!({
             "id": self.subscription, "object": "subscription", "customer": format!("cus_{}", self.subscription),
-            "status": "active", "created": self.month(0).timestamp(), "livemode": false, "cancel_at": null,
+            "status": "active", "created": self.now.timestamp(), "livemode": false, "cancel_at": null,
             "cancel_at_period_end": false, "canceled_at": null, "ended_at": null, "trial_start": null, "trial_end": null,
             "pause_collection": null, "collection_method": "charge_automatically", "metadata": {},
             "items": {"object": "list", "has_more": false, "data": [{
@@ -146,14 +151,14 @@ impl Story<'_> {
         subscription
     }
 
-    fn stripe_invoice(&self, name: &str, period: u32, amount: i64) -> Value {
+    fn stripe_invoice(&self, period: u32, amount: i64) -> Value {
         json!({
-            "id": format!("in_{}_{name}", self.subscription), "object": "invoice", "status": "paid", "livemode": false,
+            "id": self.invoice_id(period), "object": "invoice", "status": "paid", "livemode": false,
             "customer": format!("cus_{}", self.subscription), "customer_email": "ada@example.com",
             "amount_due": amount, "amount_paid": amount, "billing_reason": if period == 0 { "subscription_create" } else { "subscription_cycle" },
             "parent": {"type": "subscription_details", "subscription_details": {"subscription": self.subscription, "metadata": {}}},
             "lines": {"object": "list", "has_more": false, "data": [{
-                "id": format!("il_{}_{name}", self.subscription), "object": "line_item", "amount": amount,
+                "id": format!("il_{}_{}", self.subscription, self.period + period), "object": "line_item", "amount": amount,
                 "period": {"start": self.month(period).timestamp(), "end": self.month(period + 1).timestamp()},
                 "parent": {"type": "subscription_item_details", "subscription_item_details": {
                     "subscription": self.subscription, "subscription_item": format!("si_{}", self.subscription), "proration": false}},
@@ -163,20 +168,26 @@ impl Story<'_> {
         })
     }
 
+    /// One invoice a period, so that a payment that failed and is made later is the same one.
+    fn invoice_id(&self, period: u32) -> String {
+        format!("in_{}_{}", self.subscription, self.period + period)
+    }
+
     fn stripe_open_invoice(&self) -> Value {
-        let mut invoice = self.stripe_invoice("failed", 1, 1000);
+        let mut invoice = self.stripe_invoice(1, 1000);
         invoice["status"] = json!("open");
         invoice["amount_paid"] = json!(0);
         invoice["attempt_count"] = json!(1);
         invoice
     }
 
-    /// The whole of the first payment goes back: the charge names its payment intent, and an
+    /// The whole of the period's payment goes back: the charge names its payment intent, and an
     /// invoice payment ties that to the invoice.
     fn stripe_refund(&self) -> Vec<Value> {
-        let (intent, charge) = (format!("pi_{}", self.subscription), format!("ch_{}", self.subscription));
-        let payment = json!({"id": format!("inpay_{}", self.subscription), "object": "invoice_payment", "status": "paid", "amount_paid": 1000,
-            "invoice": format!("in_{}_start", self.subscription), "payment": {"type": "payment_intent", "payment_intent": intent}});
+        let (intent, charge) =
+            (format!("pi_{}_{}", self.subscription, self.period), format!("ch_{}_{}", self.subscription, self.period));
+        let payment = json!({"id": format!("inpay_{}_{}", self.subscription, self.period), "object": "invoice_payment", "status": "paid", "amount_paid": 1000,
+            "invoice": self.invoice_id(0), "payment": {"type": "payment_intent", "payment_intent": intent}});
         let charge = json!({"id": charge, "object": "charge", "payment_intent": intent, "amount": 1000, "amount_refunded": 1000, "refunded": true,
             "customer": format!("cus_{}", self.subscription)});
         vec![

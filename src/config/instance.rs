@@ -33,7 +33,9 @@ pub(super) fn read(root: &mut Section<'_>, providers: &[&str]) -> Config {
     let sources = sources::sources(root, providers, &licensespring);
     let names: Vec<&str> = sources.keys().map(String::as_str).collect();
     let mut rules = rules::read(root, &names);
-    rules.integration_keys = sources.iter().map(|(name, s)| (name.clone(), s.integration_keys)).collect();
+    // Only what differs from the rule, so that a source more or less does not change the rules.
+    rules.integration_keys =
+        sources.iter().filter(|(_, s)| !s.integration_keys).map(|(name, _)| (name.clone(), false)).collect();
     let reconciler = reconciler(root.section("reconciler"));
     let telemetry = telemetry(root.section("telemetry"));
     root.section("erasure").finish();

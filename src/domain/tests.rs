@@ -17,6 +17,7 @@ use super::state::{Recorded, State, fold};
 mod covered;
 mod entitled;
 mod instants;
+mod named;
 mod planned;
 mod ruled;
 

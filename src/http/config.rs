@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::auth::Admin;
 use super::{Problem, Shared};
+use crate::domain::dates::rfc3339;
 use crate::ledger::rules;
 use crate::projector::timed;
 
@@ -30,7 +31,11 @@ pub(super) struct Adopt {
 }
 
 /// Adopts this instance's file: who, and why.
-pub(super) async fn adopt(app: Shared, admin: Admin, asked: web::Json<Adopt>) -> Result<HttpResponse, Problem> {
+///
+/// The body is read here and not by an extractor: who asks is checked before what is asked.
+pub(super) async fn adopt(app: Shared, admin: Admin, body: web::Bytes) -> Result<HttpResponse, Problem> {
+    let asked: Adopt = serde_json::from_slice(&body)
+        .map_err(|e| Problem::bad_request(format!("the body must be JSON such as {{\"reason\":\"…\"}}: {e}")))?;
     if asked.reason.trim().is_empty() {
         return Err(Problem::field("reason", "say why: it becomes part of the record"));
     }
@@ -47,4 +52,17 @@ pub(super) async fn adopt(app: Shared, admin: Admin, asked: web::Json<Adopt>) ->
         "hash": adopted.hash,
         "subscriptions_looked_at": looked_at,
     })))
+}
+
+/// Every adoption, newest first: who, why, and the rules themselves.
+pub(super) async fn history(app: Shared, _: Admin) -> Result<HttpResponse, Problem> {
+    let client = app.projector.pool.get().await?;
+    let adoptions = rules::history(&client, app.projector.registry.system).await?;
+    let shown: Vec<serde_json::Value> = adoptions
+        .into_iter()
+        .map(|(position, recorded_at, said)| {
+            json!({"event": format!("system/{position}"), "recorded_at": rfc3339(recorded_at), "said": said})
+        })
+        .collect();
+    Ok(HttpResponse::Ok().json(json!({"history": shown})))
 }

@@ -87,6 +87,10 @@ impl ResponseError for Problem {
 /// The database's own words are for the log, not for callers.
 impl From<DbError> for Problem {
     fn from(e: DbError) -> Self {
+        // A NUL, or an instant beyond the calendar: asking again would not help.
+        if e.is_data_error() {
+            return Self::bad_request("the request holds a value that cannot be stored or looked for");
+        }
         error!(error = %e, "a request could not be answered");
         Self::unavailable("the database cannot be used now")
     }

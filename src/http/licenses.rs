@@ -110,6 +110,8 @@ fn fields(source: &Source, state: &State, desired: Option<&Desired>, record: &Li
     let of_item = |field: &str| format!("items.{item}.{field}");
     let status = || "status".to_owned();
     let reason = desired.map_or("no item of the subscription deserves it any more", |d| d.entitlement.reason.as_str());
+    let until =
+        if desired.is_some_and(|d| d.entitlement.is_trial) { "trial_end".to_owned() } else { of_item("paid_through") };
     json!({
         "enabled": {
             "value": observed.map(|o| o.enabled),
@@ -119,7 +121,7 @@ fn fields(source: &Source, state: &State, desired: Option<&Desired>, record: &Li
         "valid_until": {
             "value": observed.and_then(|o| o.valid_until),
             "rule": "the first UTC date at or after paid_through (or trial end) + grace_days of the policy",
-            "events": events(&[of_item("paid_through"), "trial_end".to_owned()]),
+            "events": events(&[until]),
         },
         "seats": {
             "value": desired.and_then(|d| d.entitlement.seats),

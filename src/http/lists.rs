@@ -9,6 +9,9 @@ use super::auth::Auditor;
 use super::{Problem, Shared, view};
 use crate::domain::dates::rfc3339;
 use crate::domain::license::LicenseRecord;
+use crate::domain::rules::MATCH_KEYS;
+use crate::domain::state::State;
+use crate::ledger::rules;
 use crate::postgres::query;
 use crate::sql;
 
@@ -60,4 +63,103 @@ pub(super) async fn parked(app: Shared, _: Auditor, page: web::Query<Page>) -> R
         }
     }
     Ok(HttpResponse::Ok().json(json!({"parked": parked})))
+}
+
+/// Events of these statuses over all sources, newest first.
+async fn attention(
+    app: &Shared,
+    statuses: &[&str],
+    limit: i64,
+    fix: impl Fn(&str) -> String,
+) -> Result<Vec<Value>, Problem> {
+    let client = app.projector.pool.get().await?;
+    let mut found: Vec<(DateTime<Utc>, Value)> = Vec::new();
+    for source in app.projector.registry.sources.values() {
+        let place = view::live(&client, source.journal).await?;
+        let statement = sql!("projections/events/needing_attention.sql");
+        let rows = query(&client, statement, &[&place.generation, &place.journal, &statuses, &limit]).await?;
+        for row in rows {
+            let received_at: DateTime<Utc> = row.get("received_at");
+            let status: String = row.get("status");
+            let shown = json!({
+                "event": format!("{}/{}", source.name, row.get::<_, i64>("position")),
+                "source": source.name,
+                "type": row.get::<_, String>("type"),
+                "external_id": row.get::<_, String>("external_id"),
+                "entity": row.get::<_, Option<String>>("entity"),
+                "status": status,
+                "received_at": rfc3339(received_at),
+                "age_seconds": (Utc::now() - received_at).num_seconds(),
+                "reason": row.get::<_, Option<String>>("error"),
+                "fix": fix(&status),
+            });
+            found.push((received_at, shown));
+        }
+    }
+    found.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(found.into_iter().map(|(_, shown)| shown).collect())
+}
+
+/// Events that could not be read or translated.
+pub(super) async fn quarantine(app: Shared, _: Auditor, page: web::Query<Page>) -> Result<HttpResponse, Problem> {
+    let limit = view::limit(page.limit.as_deref())?;
+    let fix = |status: &str| match status {
+        "unreadable" => "look at the body: it is well signed but not what this provider sends".to_owned(),
+        _ => "the bytes are kept: a version that reads them heals this by a rebuild".to_owned(),
+    };
+    let found = attention(&app, &["quarantined", "unreadable"], limit, fix).await?;
+    Ok(HttpResponse::Ok().json(json!({"quarantine": found})))
+}
+
+/// Payments, refunds and disputes whose subscription is not known yet.
+pub(super) async fn unlinked(app: Shared, _: Auditor, page: web::Query<Page>) -> Result<HttpResponse, Problem> {
+    let limit = view::limit(page.limit.as_deref())?;
+    let fix = |_: &str| {
+        "nothing: it lands by itself when the linking event arrives; until then no subscription is changed by it"
+            .to_owned()
+    };
+    let found = attention(&app, &["unlinked"], limit, fix).await?;
+    Ok(HttpResponse::Ok().json(json!({"unlinked": found})))
+}
+
+/// Products that no catalog rule maps, each with the lines of configuration that would.
+pub(super) async fn unmapped(app: Shared, _: Auditor, page: web::Query<Page>) -> Result<HttpResponse, Problem> {
+    let limit = view::limit(page.limit.as_deref())?;
+    let client = app.projector.pool.get().await?;
+    let adopted = rules::adopted(&client, app.projector.registry.system).await?;
+    let mut found = Vec::new();
+    for source in app.projector.registry.sources.values() {
+        let place = view::live(&client, source.journal).await?;
+        let rows = query(
+            &client,
+            sql!("projections/subscriptions/unmapped.sql"),
+            &[&place.generation, &place.journal, &limit],
+        )
+        .await?;
+        for row in rows {
+            let Ok(state) = serde_json::from_value::<State>(row.get("state")) else { continue };
+            let items = state.snapshot.as_ref().map(|s| s.value.items.as_slice()).unwrap_or_default();
+            let missing = items.iter().filter(|i| adopted.rules.map(&source.name, &i.product).is_none());
+            found.extend(missing.map(|item| {
+                json!({
+                    "source": source.name,
+                    "subscription_id": state.subscription_id,
+                    "customer_id": state.customer_id(),
+                    "item_id": item.item_id,
+                    "product": item.product.keys,
+                    "reason": "no catalog rule matches this product",
+                    "fix": line_of(&source.name, &item.product.keys),
+                })
+            }));
+        }
+    }
+    Ok(HttpResponse::Ok().json(json!({"unmapped": found})))
+}
+
+/// The rule that would map a product, by the most specific key it has.
+fn line_of(source: &str, keys: &std::collections::BTreeMap<String, String>) -> String {
+    let key = MATCH_KEYS.iter().find_map(|k| keys.get(*k).map(|v| (k, v)));
+    let matches = key.map_or_else(|| "product = \"…\"".to_owned(), |(k, v)| format!("{k} = {}", json!(v)));
+    format!("[[catalog]]\nsource = \"{source}\"\nmatch = {{ {matches} }}\nproduct_code = \"…\"")
 }

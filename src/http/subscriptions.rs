@@ -1,9 +1,10 @@
 //! `/v1/subscriptions`: a subscription now, as of an instant, or as it was known then.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 use actix_web::{HttpResponse, web};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use deadpool_postgres::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -11,11 +12,19 @@ use serde_json::{Value, json};
 use super::auth::Auditor;
 use super::{Problem, Shared, view};
 use crate::domain::state::{State, fold};
-use crate::ledger::rules;
+use crate::ledger::append::append;
+use crate::ledger::{read, rules};
 use crate::postgres::{query, query_opt};
+use crate::projections::{Place, generations};
 use crate::projector::{database_now, gather};
 use crate::registry::Source;
 use crate::sql;
+
+/// Longest that an answer waits for the projector to read as far as was asked.
+const PROJECTED_WAIT_MAX: Duration = Duration::from_secs(5);
+const PROJECTED_TICK: Duration = Duration::from_millis(20);
+/// Longest from an event's number to its commit: a little more than a statement may take.
+const APPEND_MAX: TimeDelta = TimeDelta::seconds(90);
 
 #[derive(Deserialize)]
 pub(super) struct Filter {
@@ -110,7 +119,7 @@ pub(super) async fn one(
         Some(at) => at,
         None => database_now(&client).await?,
     };
-    let known = known(&client, source, app.projector.registry.system, when.known_at.as_deref()).await?;
+    let known = known(&client, source, when.known_at.as_deref()).await?;
     let state = state(&client, source, &id, as_of, known.position).await?;
     let state = state.ok_or_else(|| Problem::not_found("no event speaks of this subscription"))?;
     let adopted = match (view::present(when.rules.as_deref()), known.instant) {
@@ -131,22 +140,51 @@ struct Known {
 }
 
 /// `known_at` is an instant, or the position vector that an answer returned.
-async fn known(client: &Client, source: &Source, _system: i32, asked: Option<&str>) -> Result<Known, Problem> {
+async fn known(client: &Client, source: &Source, asked: Option<&str>) -> Result<Known, Problem> {
     let place = view::live(client, source.journal).await?;
     let Some(text) = view::present(asked) else {
-        let checkpoints = crate::projections::generations::checkpoints(client).await?;
-        let position = checkpoints.iter().find(|c| c.place == place).map_or(0, |c| c.position);
-        return Ok(Known { position, instant: None });
+        return Ok(Known { position: generations::position(client, place).await?, instant: None });
     };
-    if let Some(position) = position_in(text, &source.name) {
-        let at = crate::ledger::read::at(client, source.journal, &[position]).await?;
-        return Ok(Known { position, instant: at.first().map(|e| e.recorded_at) });
+    let known = match position_in(text, &source.name) {
+        Some(position) => known_at_position(client, source, position).await?,
+        None => known_at_instant(client, source, text).await?,
+    };
+    until_projected(client, place, known.position).await?;
+    Ok(known)
+}
+
+async fn known_at_position(client: &Client, source: &Source, position: i64) -> Result<Known, Problem> {
+    let at = read::at(client, source.journal, &[position]).await?;
+    if position != 0 && at.is_empty() {
+        return Err(Problem::field("known_at", format!("the journal has no position {position} yet")));
     }
+    Ok(Known { position, instant: at.first().map(|e| e.recorded_at) })
+}
+
+async fn known_at_instant(client: &Client, source: &Source, text: &str) -> Result<Known, Problem> {
     let instant = view::instant("known_at", Some(text)).map_err(|_| {
         Problem::field("known_at", "must be an instant, or a position vector such as {\"stripe-main\":1042}")
     })?;
+    let settled = database_now(client).await? - APPEND_MAX;
+    if instant.is_some_and(|i| i > settled) {
+        // What was numbered before that instant may not be committed yet: an append of nothing
+        // has to wait for it.
+        append(client, source.journal, None, &[]).await?;
+    }
     let row = query_opt(client, sql!("schema/statements/position_at.sql"), &[&source.journal, &instant]).await?;
     Ok(Known { position: row.map_or(0, |r| r.get(0)), instant })
+}
+
+/// What is asked for as known must be folded, or the same question would have two answers.
+async fn until_projected(client: &Client, place: Place, position: i64) -> Result<(), Problem> {
+    let started = Instant::now();
+    while generations::position(client, place).await? < position {
+        if started.elapsed() > PROJECTED_WAIT_MAX {
+            return Err(Problem::unavailable("the projections have not read that far yet"));
+        }
+        tokio::time::sleep(PROJECTED_TICK).await;
+    }
+    Ok(())
 }
 
 /// `{"stripe-main":1042}` or `stripe-main/1042`.

@@ -11,9 +11,10 @@ use serde_json::json;
 
 use super::{Problem, Shared};
 use crate::intake::refusals::Refused;
-use crate::intake::{IntakeError, Receipt};
+use crate::intake::{IntakeError, Receipt, Room};
 use crate::providers::Request;
 use crate::registry::Source;
+use crate::telemetry::meter;
 
 /// Longest a body may take to arrive.
 const BODY_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -27,10 +28,11 @@ pub(super) async fn receive(app: Shared, request: HttpRequest, payload: web::Pay
     if declared.is_some_and(|n| n > app.max_body_bytes) {
         return Err(refuse(&app, source, &request, "too_large", too_large(&app), declared));
     }
-    let room = app.intake.reserve(declared.unwrap_or(app.max_body_bytes)).map_err(unavailable)?;
-    let body = match tokio::time::timeout(BODY_WAIT_MAX, read(payload, app.max_body_bytes)).await {
+    let mut room = app.intake.room();
+    let body = match tokio::time::timeout(BODY_WAIT_MAX, read(payload, app.max_body_bytes, &mut room)).await {
         Ok(Ok(body)) => body,
         Ok(Err(Unread::TooLarge)) => return Err(refuse(&app, source, &request, "too_large", too_large(&app), None)),
+        Ok(Err(Unread::NoRoom(e))) => return Err(unavailable(e)),
         Ok(Err(Unread::Broken)) => return Err(Problem::bad_request("the body was cut off")),
         Err(_) => return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "Request timeout", "the body took too long")),
     };
@@ -49,6 +51,7 @@ pub(super) async fn receive(app: Shared, request: HttpRequest, payload: web::Pay
 
 fn answer(source: &Source, receipt: &Receipt) -> serde_json::Value {
     let stored = receipt.appended.iter().filter(|a| a.is_new).count();
+    meter::delivery(&source.name, stored, receipt.appended.len() - stored);
     json!({
         "received": receipt.appended.len(),
         "stored": stored,
@@ -63,17 +66,19 @@ fn declared_length(request: &HttpRequest) -> Option<usize> {
 
 enum Unread {
     TooLarge,
+    NoRoom(IntakeError),
     Broken,
 }
 
-/// The body as it comes, never more than `max` bytes of it.
-async fn read(mut payload: web::Payload, max: usize) -> Result<Vec<u8>, Unread> {
+/// The body as it comes, never more than `max` bytes of it, nor more than there is room for.
+async fn read(mut payload: web::Payload, max: usize, room: &mut Room) -> Result<Vec<u8>, Unread> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Unread::Broken)?;
         if body.len() + chunk.len() > max {
             return Err(Unread::TooLarge);
         }
+        room.grow_to(body.len() + chunk.len()).map_err(Unread::NoRoom)?;
         body.extend_from_slice(&chunk);
     }
     Ok(body)
@@ -104,6 +109,7 @@ fn refuse(
     problem: Problem,
     bytes: Option<usize>,
 ) -> Problem {
+    meter::refusal(&source.name, code);
     app.intake.refusals.note(Refused {
         at: Utc::now(),
         source: source.name.clone(),

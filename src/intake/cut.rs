@@ -61,6 +61,7 @@ pub(super) fn unreadable(body: &[u8], headers: Option<String>, now: DateTime<Utc
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init)] // a body with one event has one range
 mod tests {
     use super::*;
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::append::{AppendError, NewDelivery, append};
 use crate::domain::hash;
 use crate::domain::rules::Rules;
-use crate::postgres::{DbError, query_opt};
+use crate::postgres::{DbError, query, query_opt};
 use crate::sql;
 
 /// The type of the event.
@@ -57,6 +57,23 @@ fn parse(row: Option<tokio_postgres::Row>) -> Result<Adopted, DbError> {
     let body: Body = serde_json::from_slice(row.get(2))
         .map_err(|e| DbError::Corrupt(format!("the adopted rules cannot be read: {e}")))?;
     Ok(Adopted { position: row.get(0), hash: body.hash, rules: body.rules })
+}
+
+/// Adoptions that are listed.
+const HISTORY_MAX: i64 = 1_000;
+
+/// Every adoption as it was written, newest first: (position, recorded at, body).
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn history(
+    client: &impl GenericClient,
+    system: i32,
+) -> Result<Vec<(i64, DateTime<Utc>, serde_json::Value)>, DbError> {
+    let rows =
+        query(client, sql!("schema/statements/all_of_type.sql"), &[&system, &CONFIG_ADOPTED, &HISTORY_MAX]).await?;
+    let said = |bytes: &[u8]| serde_json::from_slice(bytes).unwrap_or(serde_json::Value::Null);
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1), said(row.get(2)))).collect())
 }
 
 /// Adopts rules: who, and why. The same rules adopted twice in a row are one event.

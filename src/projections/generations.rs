@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use deadpool_postgres::{GenericClient, Transaction};
+use tokio_postgres::IsolationLevel;
 
 use super::Place;
-use crate::ledger::journal;
 use crate::postgres::{DbError, execute, query, query_opt};
 use crate::sql;
 
@@ -32,6 +32,15 @@ pub async fn checkpoints(client: &impl GenericClient) -> Result<Vec<Checkpoint>,
             state: r.get(3),
         })
         .collect())
+}
+
+/// How far a journal was read into a generation.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn position(client: &impl GenericClient, place: Place) -> Result<i64, DbError> {
+    let found = checkpoints(client).await?.into_iter().find(|c| c.place == place);
+    Ok(found.map_or(0, |c| c.position))
 }
 
 /// The live generation of a journal.
@@ -89,8 +98,7 @@ pub async fn advance(tx: &Transaction<'_>, place: Place, from: i64, to: i64) -> 
 ///
 /// # Errors
 /// The database cannot be written.
-pub async fn ensure(client: &mut deadpool_postgres::Client) -> Result<(), DbError> {
-    let journals = journal::all(&*client).await?;
+pub async fn ensure(client: &mut deadpool_postgres::Client, journals: &[i32]) -> Result<(), DbError> {
     let tx = client.transaction().await?;
     tx.batch_execute("LOCK TABLE control.generations IN SHARE ROW EXCLUSIVE MODE").await?;
     let held = tx.query_opt("SELECT generation FROM control.generations WHERE state = 'live'", &[]).await?;
@@ -98,7 +106,7 @@ pub async fn ensure(client: &mut deadpool_postgres::Client) -> Result<(), DbErro
         Some(row) => row.get(0),
         None => open_in(&tx, "live").await?,
     };
-    for id in journals.keys() {
+    for id in journals {
         tx.execute(
             "INSERT INTO control.live (journal, generation) VALUES ($1, $2) ON CONFLICT DO NOTHING",
             &[id, &generation],
@@ -128,24 +136,27 @@ async fn open_in(tx: &Transaction<'_>, state: &str) -> Result<i32, DbError> {
     Ok(generation)
 }
 
-/// Opens a generation to be built beside the live one.
+/// Opens a generation to be built beside the live one. One that an earlier rebuild left behind
+/// half-built is given up: the newest rebuild counts.
 ///
 /// # Errors
-/// Another rebuild is under way, or the database cannot be written.
-pub async fn open(client: &mut deadpool_postgres::Client) -> Result<i32, DbError> {
-    let journals = journal::all(&*client).await?;
+/// The database cannot be written.
+pub async fn open(client: &mut deadpool_postgres::Client, journals: &[i32]) -> Result<i32, DbError> {
     let tx = client.transaction().await?;
     tx.batch_execute("LOCK TABLE control.generations IN SHARE ROW EXCLUSIVE MODE").await?;
+    tx.execute("UPDATE control.generations SET state = 'dropped' WHERE state IN ('building', 'ready')", &[]).await?;
     let generation = open_in(&tx, "building").await?;
-    for id in journals.keys() {
+    for id in journals {
         tx.execute("INSERT INTO control.checkpoints (generation, journal) VALUES ($1, $2)", &[&generation, id]).await?;
     }
     tx.commit().await?;
+    sweep(client).await?;
     Ok(generation)
 }
 
 /// How a generation differs from the live one: subscriptions whose fold or license record is
-/// not the same. `None`: the two have not read equally far, and cannot be compared now.
+/// not the same. `None`: the two have not read equally far in these journals, and cannot be
+/// compared now. One snapshot of the database, so that nobody has to stop for it.
 ///
 /// # Errors
 /// The database cannot be read.
@@ -153,30 +164,31 @@ pub async fn differences(
     client: &mut deadpool_postgres::Client,
     live: i32,
     generation: i32,
+    journals: &[i32],
 ) -> Result<Option<Vec<String>>, DbError> {
-    let tx = client.transaction().await?;
-    if !hold_level(&tx, live, generation).await? {
+    let snapshot = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+    let tx = snapshot.start().await?;
+    if !are_level(&tx, live, generation, Some(journals)).await? {
         return Ok(None);
     }
     let rows = query(&tx, sql!("projections/subscriptions/differences.sql"), &[&live, &generation]).await?;
     Ok(Some(rows.iter().map(|r| r.get(0)).collect()))
 }
 
-/// Holds the checkpoints of both where they are until the transaction ends; says whether they
-/// are level in every journal.
-async fn hold_level(tx: &Transaction<'_>, live: i32, generation: i32) -> Result<bool, DbError> {
-    let both = vec![live, generation];
-    tx.query(
-        "SELECT 1 FROM control.checkpoints WHERE generation = ANY($1) ORDER BY journal, generation FOR UPDATE",
-        &[&both],
-    )
-    .await?;
+/// Whether two generations have read equally far in these journals (`None`: in all).
+async fn are_level(
+    tx: &Transaction<'_>,
+    live: i32,
+    generation: i32,
+    journals: Option<&[i32]>,
+) -> Result<bool, DbError> {
     let apart = tx
         .query_one(
             "SELECT count(*) FROM control.checkpoints l
              LEFT JOIN control.checkpoints n ON n.journal = l.journal AND n.generation = $2
-             WHERE l.generation = $1 AND l.position IS DISTINCT FROM n.position",
-            &[&live, &generation],
+             WHERE l.generation = $1 AND l.position IS DISTINCT FROM n.position
+               AND ($3::int4[] IS NULL OR l.journal = ANY($3))",
+            &[&live, &generation, &journals],
         )
         .await?;
     Ok(apart.get::<_, i64>(0) == 0)
@@ -190,6 +202,8 @@ pub enum Promotion {
     },
     /// The new generation has not read as far as the live one: follow on and try again.
     NotCaughtUp,
+    /// A newer rebuild has taken its place.
+    GivenUp,
 }
 
 /// Swaps a generation in for the live one, in one transaction, at equal positions. Marks that
@@ -201,12 +215,27 @@ pub async fn promote(client: &mut deadpool_postgres::Client, generation: i32) ->
     let tx = client.transaction().await?;
     let row = tx.query_one("SELECT generation FROM control.generations WHERE state = 'live' FOR UPDATE", &[]).await?;
     let live: i32 = row.get(0);
-    if !hold_level(&tx, live, generation).await? {
+    let asked =
+        tx.query_opt("SELECT state FROM control.generations WHERE generation = $1 FOR UPDATE", &[&generation]).await?;
+    if asked.is_none_or(|r| r.get::<_, String>(0) == "dropped") {
+        return Ok(Promotion::GivenUp);
+    }
+    let both = vec![live, generation];
+    tx.query(
+        "SELECT 1 FROM control.checkpoints WHERE generation = ANY($1) ORDER BY journal, generation FOR UPDATE",
+        &[&both],
+    )
+    .await?;
+    if !are_level(&tx, live, generation, None).await? {
         return Ok(Promotion::NotCaughtUp);
     }
     tx.execute(sql!("projections/subscriptions/carry_marks.sql"), &[&live, &generation]).await?;
     tx.execute("UPDATE control.live SET generation = $1", &[&generation]).await?;
-    tx.execute("UPDATE control.generations SET state = 'dropped' WHERE state = 'previous'", &[]).await?;
+    tx.execute(
+        "UPDATE control.generations SET state = 'dropped' WHERE state = 'previous' AND generation <> $1",
+        &[&generation],
+    )
+    .await?;
     tx.execute("UPDATE control.generations SET state = 'previous' WHERE generation = $1", &[&live]).await?;
     tx.execute(
         "UPDATE control.generations SET state = 'live', promoted_at = clock_timestamp() WHERE generation = $1",
@@ -243,8 +272,11 @@ async fn sweep(client: &deadpool_postgres::Client) -> Result<(), DbError> {
         .await?;
     for row in rows {
         let generation: i32 = row.get(0);
-        client.execute("SELECT control.drop_generation($1)", &[&generation]).await?;
+        // The checkpoints first: without one no projector works on what is about to go.
         client.execute("DELETE FROM control.checkpoints WHERE generation = $1", &[&generation]).await?;
+        // One table a transaction: to hold one and wait for the next would be a deadlock with
+        // whoever reads them in another order.
+        while client.query_one("SELECT control.drop_generation($1)", &[&generation]).await?.get(0) {}
     }
     Ok(())
 }

@@ -42,16 +42,17 @@ fn state_of(row: &Row, column: &str) -> Result<State, DbError> {
 pub async fn load(client: &impl GenericClient, place: Place, ids: &[String]) -> Result<Vec<Held>, DbError> {
     let rows =
         query(client, sql!("projections/subscriptions/load.sql"), &[&place.generation, &place.journal, &ids]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Held {
-                state: state_of(row, "state")?,
-                state_hash: row.get("state_hash"),
-                fold_version: row.get("fold_version"),
-                version: row.get("version"),
-            })
-        })
-        .collect()
+    Ok(rows.iter().map(held).collect())
+}
+
+/// A state that this build cannot read is one of another fold: it is folded anew.
+fn held(row: &Row) -> Held {
+    const OF_NO_FOLD: i32 = 0;
+    let (state, fold_version) = match state_of(row, "state") {
+        Ok(state) => (state, row.get("fold_version")),
+        Err(_) => (State { subscription_id: row.get("subscription_id"), ..State::default() }, OF_NO_FOLD),
+    };
+    Held { state, state_hash: row.get("state_hash"), fold_version, version: row.get("version") }
 }
 
 /// Saves folded states.
@@ -199,21 +200,6 @@ pub async fn dirty(
 /// The database cannot be written.
 pub async fn clean(client: &impl GenericClient, place: Place, id: &str, version: i64) -> Result<(), DbError> {
     execute(client, sql!("projections/subscriptions/clean.sql"), &[&place.generation, &place.journal, &id, &version])
-        .await?;
-    Ok(())
-}
-
-/// Marks subscriptions for another comparison.
-///
-/// # Errors
-/// The database cannot be written.
-pub async fn soil(
-    client: &impl GenericClient,
-    place: Place,
-    ids: &[String],
-    now: DateTime<Utc>,
-) -> Result<(), DbError> {
-    execute(client, sql!("projections/subscriptions/soil.sql"), &[&place.generation, &place.journal, &ids, &now])
         .await?;
     Ok(())
 }

@@ -13,8 +13,8 @@ use crate::providers::Provider;
 
 use super::meaning::{self, Meaning};
 
-/// Positions read in one go; bodies are bounded by the read itself.
-const READ_POSITIONS_MAX: usize = 1_000;
+/// Positions read in one go: their bodies are in memory together, and one may have megabytes.
+const READ_POSITIONS_MAX: usize = 100;
 
 /// Everything that speaks of one subscription.
 #[derive(Default)]

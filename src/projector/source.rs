@@ -20,6 +20,7 @@ use crate::projections::events::{self, EventRow, EventStatus};
 use crate::projections::links::{self, Edge};
 use crate::projections::subscriptions::{self, Folded, Held};
 use crate::registry::Source;
+use crate::telemetry::meter;
 
 /// Projects a batch that follows checkpoint `from`.
 pub(super) async fn project(
@@ -32,6 +33,8 @@ pub(super) async fn project(
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
     let meanings: Vec<Meaning> = batch.iter().map(|e| meaning::of(source.provider, e)).collect();
+    let poison = |m: &&Meaning| m.trouble.as_ref().is_some_and(|(s, _)| *s == EventStatus::Quarantined);
+    meanings.iter().filter(poison).for_each(|_| meter::quarantined(&source.name));
     let new_edges = note(client, place, &meanings).await?;
     let touched = touched(client, place, &meanings, &new_edges).await?;
     let refold = needs_refold(client, place, &touched, &new_edges, from).await?;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 
-use super::{Projector, database_now};
+use super::{Projector, TICK_BUSY, database_now};
 use crate::domain::entitlement::SourceContext;
 use crate::domain::plan::deserved;
 use crate::domain::rules::Rules;
@@ -46,6 +46,12 @@ pub async fn after_new_rules(projector: &Projector, source: &Source) -> Result<u
     let (mut after, mut total) = (String::new(), 0);
     loop {
         let tx = client.transaction().await?;
+        // With the projector's lease: no batch that was begun under the old rules is saved after us.
+        if generations::take(&tx, place).await?.is_none() {
+            tx.rollback().await?;
+            tokio::time::sleep(TICK_BUSY).await;
+            continue;
+        }
         let page = subscriptions::page(&tx, place, &after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(total) };
         after.clone_from(&last.subscription_id);

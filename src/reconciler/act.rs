@@ -15,6 +15,7 @@ use crate::licensespring::{Answer, wire};
 use crate::postgres::DbError;
 use crate::projections::licenses;
 use crate::projections::subscriptions::Dirty;
+use crate::telemetry::meter;
 
 /// An intent older than this is not sent any more: somebody may have taken it for dead.
 const SEND_WITHIN: Duration = Duration::from_secs(5);
@@ -43,6 +44,7 @@ impl Reconciler {
         } else {
             Answer::Unsent("the intent took too long to be written".to_owned())
         };
+        meter::call(&self.account.name, intent.action.name(), !matches!(answer, Answer::Done { .. }));
         info!(
             account = self.account.name,
             order_id = intent.order_id,
@@ -63,6 +65,12 @@ impl Reconciler {
         dirty: &Dirty,
     ) -> Result<Intent, Halt> {
         let held = licenses::load(client, turn.place, std::slice::from_ref(&step.order_id)).await?;
+        let seen = held.first().and_then(|r| r.observed.as_ref());
+        // What was already so before the call: the figure that must stay 0.
+        let redundant = !matches!(step.action, Action::CreateOrder { .. })
+            && seen.is_some_and(|o| shows(&step.action, o))
+            || matches!(step.action, Action::CreateOrder { .. }) && seen.is_some();
+        meter::redundant_call(&self.account.name, redundant);
         let source = &step.line.source;
         let because = dirty.state.provenance.values().map(|p| p.event).collect::<std::collections::BTreeSet<i64>>();
         Ok(Intent {

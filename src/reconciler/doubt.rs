@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use super::act::shows;
 use super::{Halt, Reconciler, Turn};
 use crate::domain::license::{Action, CallResult, LicenseRecord};
-use crate::projections::{Place, generations, licenses, subscriptions};
+use crate::projections::licenses;
 
 /// An intent is left alone this long: whoever wrote it may still be waiting for the answer.
 /// A slower request can do no harm: updates and switches are repeated by value, and a create
@@ -39,24 +39,6 @@ impl Reconciler {
             _ => CallResult::NotDone,
         };
         let message = gone.then(|| "the license does not exist any more".to_owned());
-        self.outcome(turn, client, &open.intent, result, None, message, found, true).await?;
-        self.compare_again(turn, client, record).await
-    }
-
-    /// Whatever the doubt hid is decided by a new comparison.
-    async fn compare_again(
-        &self,
-        turn: &Turn,
-        client: &deadpool_postgres::Client,
-        record: &LicenseRecord,
-    ) -> Result<(), Halt> {
-        let Some(source) = self.projector.registry.sources.get(&record.line.source) else { return Ok(()) };
-        let live = generations::live(client).await?;
-        if let Some(live) = live.get(&source.journal) {
-            let place = Place { generation: live.generation, journal: source.journal };
-            let ids = [record.line.subscription_id.clone()];
-            subscriptions::soil(client, place, &ids, turn.now).await?;
-        }
-        Ok(())
+        self.outcome(turn, client, &open.intent, result, None, message, found, true).await
     }
 }

@@ -237,9 +237,8 @@ async fn an_unmapped_product_is_kept_shown_and_healed_by_adopting_a_rule() {
 }
 
 async fn adopt(service: &Service, body: Value) -> (u16, Value) {
-    let url = format!("{}/v1/admin/config", service.url);
-    let answer = service.http.put(url).bearer_auth(&service.admin).json(&body).send().await.unwrap();
-    (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+    let (status, answer) = service.admin("PUT", "/v1/admin/config", body).await;
+    (status.as_u16(), answer)
 }
 
 /// Another instance on the same database, with a file of its own.

@@ -1,15 +1,17 @@
 //! What tests stand on.
 
 pub mod cluster;
+pub mod ledger;
 pub mod rng;
 pub mod sandbox;
 pub mod service;
 pub mod stripe;
+pub mod tree;
 
 use std::time::{Duration, Instant};
 
 /// Longest that anything asynchronous may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Asks until the answer is there.
 ///

@@ -117,6 +117,13 @@ impl Database {
         pool::single(&self.service_url).await.unwrap()
     }
 
+    /// A program of the server's own installation: `pg_dump`, `psql`.
+    pub async fn program(&self, name: &str) -> Command {
+        let admin = pool::single(&self.admin_url).await.unwrap();
+        let row = admin.query_one("SELECT setting FROM pg_config WHERE name = 'BINDIR'", &[]).await.unwrap();
+        Command::new(std::path::Path::new(&row.get::<_, String>(0)).join(name))
+    }
+
     /// One connection as the owner of the schema.
     pub async fn owner(&self) -> tokio_postgres::Client {
         pool::single(&self.owner_url).await.unwrap()

@@ -21,7 +21,7 @@ pub struct Service {
     pub sandbox: Sandbox,
     pub url: String,
     pub auditor: String,
-    pub admin: String,
+    pub admin_token: String,
     pub config: std::path::PathBuf,
     pub http: reqwest::Client,
     child: Option<Child>,
@@ -47,8 +47,17 @@ impl Service {
         let (_, auditor) = control::create(&client, "test auditor", Role::Auditor, None).await.unwrap();
         let (_, admin) = control::create(&client, "test admin", Role::Admin, None).await.unwrap();
         let url = format!("http://127.0.0.1:{port}");
-        let mut service =
-            Self { database, sandbox, url, auditor, admin, config, http: reqwest::Client::new(), child: None, scratch };
+        let mut service = Self {
+            database,
+            sandbox,
+            url,
+            auditor,
+            admin_token: admin,
+            config,
+            http: reqwest::Client::new(),
+            child: None,
+            scratch,
+        };
         service.run().await;
         service
     }
@@ -98,28 +107,29 @@ impl Service {
 
     /// Posts a body signed as the provider would.
     pub async fn post(&self, source: &str, body: &[u8]) -> (StatusCode, Value) {
-        self.try_post(source, body).await.unwrap()
+        self.poster().try_post(source, body).await.unwrap()
     }
 
-    /// The same; the connection may break.
-    pub async fn try_post(&self, source: &str, body: &[u8]) -> reqwest::Result<(StatusCode, Value)> {
-        let (slug, secret) = match source {
-            "stripe-main" => ("stripe", STRIPE_SECRET),
-            _ => ("fastspring", FASTSPRING_SECRET),
-        };
-        let mut request =
-            self.http.post(format!("{}/webhooks/{source}", self.url)).header("content-type", "application/json");
-        for (name, value) in by_slug(slug).unwrap().sign(body, &secret.into(), chrono::Utc::now()) {
-            request = request.header(name, value);
-        }
-        let answer = request.body(body.to_vec()).send().await?;
-        let status = answer.status();
-        Ok((status, answer.json().await.unwrap_or(Value::Null)))
+    /// What posts, to be handed to other tasks.
+    pub fn poster(&self) -> Poster {
+        Poster { url: self.url.clone(), http: self.http.clone() }
     }
 
     /// Asks as an auditor.
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
         let answer = self.http.get(format!("{}{path}", self.url)).bearer_auth(&self.auditor).send().await.unwrap();
+        let status = answer.status();
+        (status, answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// Asks as an admin.
+    pub async fn admin(&self, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.admin_token);
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
         let status = answer.status();
         (status, answer.json().await.unwrap_or(Value::Null))
     }
@@ -141,6 +151,31 @@ impl Service {
             (left == 0).then_some(())
         })
         .await;
+    }
+}
+
+/// Posts deliveries to a service that may be dying.
+#[derive(Clone)]
+pub struct Poster {
+    url: String,
+    http: reqwest::Client,
+}
+
+impl Poster {
+    /// Posts a body signed as the provider would; the connection may break.
+    pub async fn try_post(&self, source: &str, body: &[u8]) -> reqwest::Result<(StatusCode, Value)> {
+        let (slug, secret) = match source {
+            "stripe-main" => ("stripe", STRIPE_SECRET),
+            _ => ("fastspring", FASTSPRING_SECRET),
+        };
+        let url = format!("{}/webhooks/{source}", self.url);
+        let mut request = self.http.post(url).header("content-type", "application/json");
+        for (name, value) in by_slug(slug).unwrap().sign(body, &secret.into(), chrono::Utc::now()) {
+            request = request.header(name, value);
+        }
+        let answer = request.body(body.to_vec()).send().await?;
+        let status = answer.status();
+        Ok((status, answer.json().await.unwrap_or(Value::Null)))
     }
 }
 

@@ -1,0 +1,143 @@
+//! `/v1/admin/rebuilds`: fold everything anew, look at the difference, swap it in or drop it.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::auth::Admin;
+use super::{Problem, Shared};
+use crate::projector::rebuild::{self, ActError, Rebuild};
+
+/// Between two events of the progress stream.
+const PROGRESS_TICK: Duration = Duration::from_millis(500);
+/// Events of one progress stream: an hour of them, then the client asks again.
+const PROGRESS_MAX: usize = 7_200;
+
+#[derive(Deserialize)]
+pub(super) struct Start {
+    #[serde(default)]
+    scope: Value,
+    #[serde(default)]
+    reason: String,
+    promote: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Reason {
+    #[serde(default)]
+    reason: String,
+}
+
+fn reason(text: &str) -> Result<&str, Problem> {
+    let text = text.trim();
+    if text.is_empty() { Err(Problem::field("reason", "say why: it becomes part of the record")) } else { Ok(text) }
+}
+
+impl From<ActError> for Problem {
+    fn from(e: ActError) -> Self {
+        match e {
+            ActError::Append(e) => e.into(),
+            other => Self::new(StatusCode::CONFLICT, "Conflict", other.to_string()),
+        }
+    }
+}
+
+/// Starts a rebuild of everything.
+pub(super) async fn start(app: Shared, admin: Admin, asked: web::Json<Start>) -> Result<HttpResponse, Problem> {
+    let why = reason(&asked.reason)?;
+    let promote = asked.promote.as_deref().unwrap_or("manual");
+    if !["manual", "when_equal", "always"].contains(&promote) {
+        return Err(Problem::field("promote", "must be manual, when_equal or always"));
+    }
+    if asked.scope.as_object().is_some_and(|s| !s.is_empty()) {
+        return Err(Problem::field("scope", "this version rebuilds everything at once: {}"));
+    }
+    let made = rebuild::start(&app.projector, &admin.0.name, why, promote).await?;
+    Ok(HttpResponse::Accepted().json(made))
+}
+
+async fn find(app: &Shared, id: Uuid) -> Result<Rebuild, Problem> {
+    let client = app.projector.pool.get().await?;
+    let found = rebuild::list(&client, Some(id)).await?.into_iter().next();
+    found.ok_or_else(|| Problem::not_found("there is no such rebuild"))
+}
+
+/// Every rebuild, newest first.
+pub(super) async fn list(app: Shared, _: Admin) -> Result<HttpResponse, Problem> {
+    let client = app.projector.pool.get().await?;
+    Ok(HttpResponse::Ok().json(json!({"rebuilds": rebuild::list(&client, None).await?})))
+}
+
+/// One rebuild and how far it is.
+pub(super) async fn one(app: Shared, _: Admin, id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(find(&app, *id).await?))
+}
+
+/// Progress as server-sent events, until the rebuild is ready or over.
+pub(super) async fn events(app: Shared, _: Admin, id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
+    let first = find(&app, *id).await?;
+    let stream = futures_util::stream::unfold((app, Some(first), 0_usize), |(app, rebuild, sent)| async move {
+        let rebuild = rebuild?;
+        let line = format!("data: {}\n\n", json!(rebuild));
+        let runs = matches!(rebuild.state.as_str(), "building" | "catching_up") && sent < PROGRESS_MAX;
+        let next = if runs {
+            tokio::time::sleep(PROGRESS_TICK).await;
+            find(&app, rebuild.id).await.ok()
+        } else {
+            None
+        };
+        Some((Ok::<_, actix_web::Error>(web::Bytes::from(line)), (app, next, sent + 1)))
+    });
+    Ok(HttpResponse::Ok().content_type("text/event-stream").streaming(stream))
+}
+
+/// What is not the same as in the live generation, and the calls that would follow.
+pub(super) async fn diff(app: Shared, _: Admin, id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
+    let rebuild = find(&app, *id).await?;
+    let mut client = app.projector.pool.get().await?;
+    let differences = rebuild::differences(&app.projector, &mut client, rebuild.generation).await?;
+    Ok(HttpResponse::Ok().json(json!({"id": rebuild.id, "generation": rebuild.generation, "differences": differences})))
+}
+
+/// Swaps it in.
+pub(super) async fn promote(
+    app: Shared,
+    admin: Admin,
+    id: web::Path<Uuid>,
+    asked: web::Json<Reason>,
+) -> Result<HttpResponse, Problem> {
+    let why = reason(&asked.reason)?;
+    let rebuild = find(&app, *id).await?;
+    rebuild::promote(&app.projector, &rebuild, &admin.0.name, why).await?;
+    Ok(HttpResponse::Ok().json(find(&app, *id).await?))
+}
+
+/// Gives it up.
+pub(super) async fn cancel(
+    app: Shared,
+    admin: Admin,
+    id: web::Path<Uuid>,
+    asked: web::Json<Reason>,
+) -> Result<HttpResponse, Problem> {
+    let why = reason(&asked.reason)?;
+    let rebuild = find(&app, *id).await?;
+    rebuild::cancel(&app.projector, &rebuild, &admin.0.name, why).await?;
+    Ok(HttpResponse::Ok().json(find(&app, *id).await?))
+}
+
+/// Swaps the generation before it back in.
+pub(super) async fn rollback(
+    app: Shared,
+    admin: Admin,
+    id: web::Path<Uuid>,
+    asked: web::Json<Reason>,
+) -> Result<HttpResponse, Problem> {
+    let why = reason(&asked.reason)?;
+    let rebuild = find(&app, *id).await?;
+    rebuild::roll_back(&app.projector, &rebuild, &admin.0.name, why).await?;
+    Ok(HttpResponse::Ok().json(find(&app, *id).await?))
+}

@@ -1,0 +1,150 @@
+//! Rebuilds and rules through the API.
+
+use serde_json::{Value, json};
+
+use crate::support::eventually;
+use crate::support::service::Service;
+use crate::support::stripe::{DAY, event, invoice, subscription};
+
+async fn buy(service: &Service, id: &str) {
+    let now = chrono::Utc::now().timestamp();
+    let period = (now, now + 30 * DAY);
+    for body in [
+        event(
+            &format!("evt_{id}_1"),
+            "customer.subscription.created",
+            now,
+            &subscription(id, "active", "price_pro", 1, period),
+            None,
+        ),
+        event(
+            &format!("evt_{id}_2"),
+            "invoice.paid",
+            now,
+            &invoice(&format!("in_{id}"), id, "paid", "price_pro", period),
+            None,
+        ),
+    ] {
+        let (status, answer) = service.post("stripe-main", body.to_string().as_bytes()).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+}
+
+async fn rebuild_until(service: &Service, id: &str, state: &str) -> Value {
+    eventually(&format!("the rebuild is {state}"), || async {
+        let (_, shown) = service.admin("GET", &format!("/v1/admin/rebuilds/{id}"), Value::Null).await;
+        (shown["state"] == state).then_some(shown)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_by_api_survives_a_kill_shows_no_difference_and_causes_no_call() {
+    let mut service = Service::start().await;
+    for n in 0..20 {
+        buy(&service, &format!("sub_{n}")).await;
+    }
+    service.settled().await;
+    let calls = service.sandbox.mutating().await.len();
+    let (status, _) = service.admin("POST", "/v1/admin/rebuilds", json!({"scope": {}})).await;
+    assert_eq!(status, 400, "a reason is required");
+    let (status, made) = service.admin("POST", "/v1/admin/rebuilds", json!({"scope": {}, "reason": "test"})).await;
+    assert_eq!(status, 202, "{made}");
+    let id = made["id"].as_str().unwrap().to_owned();
+    service.kill();
+    service.run().await;
+    let ready = rebuild_until(&service, &id, "ready").await;
+    assert_eq!((ready["differences"].clone(), ready["calls"].clone()), (json!(0), json!(0)), "{ready}");
+    let (status, diff) = service.admin("GET", &format!("/v1/admin/rebuilds/{id}/diff"), Value::Null).await;
+    assert_eq!((status.as_u16(), diff["differences"].clone()), (200, json!([])));
+
+    let (status, promoted) =
+        service.admin("POST", &format!("/v1/admin/rebuilds/{id}/promote"), json!({"reason": "equal"})).await;
+    assert_eq!((status.as_u16(), promoted["state"].clone()), (200, json!("promoted")), "{promoted}");
+    buy(&service, "sub_after").await;
+    service.settled().await;
+    let (status, back) =
+        service.admin("POST", &format!("/v1/admin/rebuilds/{id}/rollback"), json!({"reason": "try"})).await;
+    assert_eq!((status.as_u16(), back["state"].clone()), (200, json!("rolled_back")), "{back}");
+    let (status, shown) = service.get("/v1/subscriptions/stripe-main/sub_after").await;
+    assert_eq!(
+        (status.as_u16(), shown["status"].clone()),
+        (200, json!("active")),
+        "the generation before kept following"
+    );
+    service.settled().await;
+    assert_eq!(service.sandbox.mutating().await.len(), calls + 1, "only the purchase after the promotion was a call");
+    let (_, events) = service.get("/v1/events?source=system&order=asc").await;
+    let types: Vec<&str> = events["events"].as_array().unwrap().iter().map(|e| e["type"].as_str().unwrap()).collect();
+    assert_eq!(types, ["config_adopted", "rebuild_started", "rebuild_promoted", "rebuild_rolled_back"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_promotes_itself_when_it_was_told_to_and_nothing_differs() {
+    let service = Service::start().await;
+    buy(&service, "sub_1").await;
+    service.settled().await;
+    let asked = json!({"scope": {}, "reason": "nightly", "promote": "when_equal"});
+    let (_, made) = service.admin("POST", "/v1/admin/rebuilds", asked).await;
+    rebuild_until(&service, made["id"].as_str().unwrap(), "promoted").await;
+    assert_eq!(service.sandbox.mutating().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn customers_show_what_they_have_and_their_timeline_mixes_events_and_calls() {
+    let service = Service::start().await;
+    buy(&service, "sub_1").await;
+    service.settled().await;
+    let (_, found) = service.get("/v1/customers?query=sub_1@example").await;
+    assert_eq!(found["customers"][0]["customer_id"], json!("cus_sub_1"), "{found}");
+    let (status, one) = service.get("/v1/customers/stripe-main/cus_sub_1").await;
+    assert_eq!(status, 200);
+    assert_eq!(one["licenses"][0]["order_id"], json!("stripe-main:sub_1:PRO"), "{one}");
+    let (_, line) = service.get("/v1/customers/stripe-main/cus_sub_1/timeline").await;
+    let kinds: Vec<&str> = line["timeline"].as_array().unwrap().iter().map(|m| m["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["outcome", "intent", "invoice.paid", "customer.subscription.created"], "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_needs_a_person_is_listed_with_its_fix_and_counted() {
+    let service = Service::start().await;
+    let now = chrono::Utc::now().timestamp();
+    let period = (now, now + 30 * DAY);
+    let unmapped = event(
+        "evt_u",
+        "customer.subscription.created",
+        now,
+        &subscription("sub_u", "active", "price_nobody_mapped", 1, period),
+        None,
+    );
+    let unlinked = event(
+        "evt_l",
+        "charge.refunded",
+        now,
+        &json!({"id": "ch_1", "object": "charge", "payment_intent": "pi_1", "amount": 5, "amount_refunded": 5, "refunded": true}),
+        None,
+    );
+    for body in [unmapped.to_string(), unlinked.to_string(), "not json".to_owned()] {
+        service.post("stripe-main", body.as_bytes()).await;
+    }
+    service.settled().await;
+    let (_, list) = service.get("/v1/unmapped").await;
+    assert!(
+        list["unmapped"][0]["fix"].as_str().unwrap().contains("match = { price = \"price_nobody_mapped\" }"),
+        "{list}"
+    );
+    let (_, list) = service.get("/v1/unlinked").await;
+    assert_eq!(list["unlinked"][0]["entity"], json!("ch:ch_1"), "{list}");
+    let (_, list) = service.get("/v1/quarantine").await;
+    assert_eq!(list["quarantine"][0]["status"], json!("unreadable"), "{list}");
+    let answer =
+        service.http.get(format!("{}/metrics", service.url)).bearer_auth(&service.auditor).send().await.unwrap();
+    let text = answer.text().await.unwrap();
+    for line in [
+        "subledger_deliveries_total{source=\"stripe-main\"} 3",
+        "subledger_projector_lag_events{journal=\"stripe-main\"} 0",
+        "# TYPE subledger_events_total counter",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}

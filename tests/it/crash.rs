@@ -1,0 +1,208 @@
+//! `kill -9` at any moment: nothing acknowledged is lost, nothing happens twice, and LicenseSpring
+//! ends as if nothing had been killed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use crate::support::service::{Poster, Service};
+use crate::support::stripe::{DAY, event, invoice, subscription};
+
+const SUBSCRIPTIONS: usize = 80;
+const RENEWALS: usize = 8;
+/// Every third delivery is sent twice.
+const DOUBLED: usize = 3;
+const KILLS: usize = 8;
+/// Deliveries on their way at once.
+const SENDERS: usize = 16;
+/// So slow is each write at LicenseSpring, so that a kill finds one under way.
+const WRITE_DELAY_MS: u64 = 60;
+/// Each sender rests so long between two deliveries, so that every kill finds some on their way.
+const REST: Duration = Duration::from_millis(40);
+
+/// A delivery: the event's id and the body.
+type Delivery = (String, Vec<u8>);
+
+/// The lives of some subscriptions, and the ends of every fourth.
+fn lives(now: i64) -> (Vec<Delivery>, Vec<Delivery>) {
+    let mut ends = Vec::new();
+    let mut deliveries = Vec::new();
+    for n in 0..SUBSCRIPTIONS {
+        let id = format!("sub_{n}");
+        // From now on, as a test clock would: every payment moves the license's date.
+        let start = now - DAY;
+        let mut push = |name: String, event_type: &str, at: i64, object: Value, previous: Option<Value>| {
+            let event_id = format!("evt_{id}_{name}");
+            let body = event(&event_id, event_type, at, &object, previous).to_string().into_bytes();
+            deliveries.push((event_id, body));
+        };
+        let period = |k: usize| {
+            let from = start + 30 * DAY * i64::try_from(k).unwrap();
+            (from, from + 30 * DAY)
+        };
+        push(
+            "created".to_owned(),
+            "customer.subscription.created",
+            start,
+            subscription(&id, "active", "price_pro", 1, period(0)),
+            None,
+        );
+        for k in 0..=RENEWALS {
+            let at = period(k).0 + 5;
+            let paid = invoice(&format!("in_{id}_{k}"), &id, "paid", "price_pro", period(k));
+            push(format!("paid_{k}"), "invoice.paid", at, paid.clone(), None);
+            push(format!("succeeded_{k}"), "invoice.payment_succeeded", at, paid, None);
+            if k > 0 {
+                let seats = 1 + i64::try_from(k).unwrap();
+                let object = subscription(&id, "active", "price_pro", seats, period(k));
+                let previous = json!({"items": {"data": subscription(&id, "active", "price_pro", seats - 1, period(k - 1))["items"]["data"]}});
+                push(format!("updated_{k}"), "customer.subscription.updated", at, object, Some(previous));
+            }
+        }
+        if n % 4 == 0 {
+            let mut ended = subscription(&id, "canceled", "price_pro", 7, period(RENEWALS));
+            let at = period(RENEWALS).0 + DAY;
+            ended["ended_at"] = json!(at);
+            let event_id = format!("evt_{id}_deleted");
+            let body = event(&event_id, "customer.subscription.deleted", at, &ended, None).to_string().into_bytes();
+            ends.push((event_id, body));
+        }
+    }
+    (deliveries, ends)
+}
+
+/// Posts until every delivery was acknowledged; answers with how many attempts got no answer.
+async fn deliver(poster: &Poster, deliveries: Vec<Delivery>, rest: Duration) -> usize {
+    let queue = Arc::new(Mutex::new(deliveries));
+    let unanswered = Arc::new(AtomicUsize::new(0));
+    let senders = (0..SENDERS).map(|_| {
+        let (queue, unanswered, poster) = (queue.clone(), unanswered.clone(), poster.clone());
+        tokio::spawn(async move {
+            while let Some((_, body)) = {
+                let mut queue = queue.lock().await;
+                queue.pop()
+            } {
+                loop {
+                    match poster.try_post("stripe-main", &body).await {
+                        Ok((status, _)) if status.is_success() => break,
+                        Ok(_) => {}
+                        Err(e) => {
+                            unanswered.fetch_add(usize::from(!e.is_connect()), Ordering::Relaxed);
+                        }
+                    }
+                    tokio::time::sleep(Duration::from_millis(30)).await;
+                }
+                tokio::time::sleep(rest).await;
+            }
+        })
+    });
+    for sender in senders.collect::<Vec<_>>() {
+        sender.await.unwrap();
+    }
+    unanswered.load(Ordering::Relaxed)
+}
+
+/// What a license must agree on, by order.
+async fn licenses(service: &Service) -> BTreeMap<String, Value> {
+    let licenses = service.sandbox.licenses().await;
+    let count = licenses.len();
+    let fields = ["enabled", "validity_period", "max_activations", "is_trial"];
+    let by_order: BTreeMap<String, Value> = licenses
+        .into_iter()
+        .map(|l| (l["order_store_id"].as_str().unwrap().to_owned(), fields.iter().map(|f| l[*f].clone()).collect()))
+        .collect();
+    assert_eq!(by_order.len(), count, "an order has two licenses");
+    by_order
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_at_any_moment_loses_nothing_and_repeats_nothing() {
+    let seed: u64 =
+        std::env::var("CRASH_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| rand::rng().random());
+    println!("seed: CRASH_SEED={seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let now = chrono::Utc::now().timestamp();
+    let (history, ends) = lives(now);
+    let ids: BTreeSet<String> = history.iter().chain(&ends).map(|(id, _)| id.clone()).collect();
+    let mut deliveries = history.clone();
+    deliveries.extend(history.iter().step_by(DOUBLED).cloned());
+    deliveries.shuffle(&mut random);
+
+    let calm = Service::start().await;
+    calm.sandbox.control("PUT", "/plan", &json!({"plan": "unlimited"})).await;
+    deliver(&calm.poster(), history.clone(), Duration::ZERO).await;
+    calm.settled().await;
+    deliver(&calm.poster(), ends.clone(), Duration::ZERO).await;
+    calm.settled().await;
+    let expected = licenses(&calm).await;
+    assert_eq!(expected.len(), SUBSCRIPTIONS);
+    drop(calm);
+
+    let mut service = Service::start().await;
+    service.sandbox.control("PUT", "/plan", &json!({"plan": "unlimited"})).await;
+    for method in ["POST", "PATCH"] {
+        let slow = json!({"match": {"method": method, "path": "/api/v1/"}, "times": 100_000, "kind": "slow", "delay_ms": WRITE_DELAY_MS});
+        service.sandbox.control("POST", "/faults", &slow).await;
+    }
+    let poster = service.poster();
+    let sent = deliveries.len();
+    let sending = tokio::spawn(async move { deliver(&poster, deliveries, REST).await });
+    let mut calls_in_flight = 0;
+    for _ in 0..KILLS {
+        tokio::time::sleep(Duration::from_millis(random.random_range(150..900))).await;
+        service.kill();
+        calls_in_flight += intents_without_outcome(&service).await;
+        service.spawn();
+        tokio::time::sleep(Duration::from_millis(random.random_range(400..900))).await;
+    }
+    let unanswered = sending.await.unwrap();
+    service.settled().await;
+    let ending_poster = service.poster();
+    let ending = tokio::spawn(async move { deliver(&ending_poster, ends, REST).await });
+    tokio::time::sleep(Duration::from_millis(random.random_range(350..600))).await;
+    service.kill();
+    calls_in_flight += intents_without_outcome(&service).await;
+    service.spawn();
+    let unanswered = unanswered + ending.await.unwrap();
+    service.settled().await;
+    println!(
+        "{sent} deliveries, {} kills: {unanswered} hit an unacknowledged delivery, {calls_in_flight} a call in flight",
+        KILLS + 1
+    );
+
+    let client = service.database.service().await;
+    let rows = client
+        .query("SELECT e.external_id FROM ledger.events e JOIN ledger.journals j ON j.id = e.journal WHERE j.name = 'stripe-main'", &[])
+        .await
+        .unwrap();
+    assert_eq!(rows.len(), ids.len(), "an event is missing or twice in the log");
+    assert_eq!(rows.iter().map(|r| r.get(0)).collect::<BTreeSet<String>>(), ids);
+    let found = licenses(&service).await;
+    let differing: Vec<_> = expected.iter().filter(|(order, l)| found.get(*order) != Some(*l)).collect();
+    assert!(differing.is_empty() && found.len() == expected.len(), "not as in an undisturbed run: {differing:?}");
+    let rebuilt = service.command().args(["rebuild", "--dry-run", "--json"]).output().unwrap();
+    assert!(rebuilt.status.success(), "rebuilt is not live: {}", String::from_utf8_lossy(&rebuilt.stdout));
+    assert!(unanswered > 0, "no kill hit an unacknowledged delivery: the test proved nothing");
+    assert!(calls_in_flight > 0, "no kill hit a call in flight: the test proved nothing");
+}
+
+/// Intents that the process took with it.
+async fn intents_without_outcome(service: &Service) -> usize {
+    let client = service.database.service().await;
+    let row = client
+        .query_one(
+            "SELECT count(*) FROM ledger.events i WHERE i.type = 'intent' AND NOT EXISTS
+             (SELECT 1 FROM ledger.events o WHERE o.journal = i.journal AND o.dedupe_key = 'outcome:' || substr(i.dedupe_key, 8))",
+            &[],
+        )
+        .await
+        .unwrap();
+    usize::try_from(row.get::<_, i64>(0)).unwrap()
+}
