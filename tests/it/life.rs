@@ -15,6 +15,9 @@ use crate::support::service::Service;
 use crate::support::stripe::{DAY, event, invoice, subscription};
 use crate::support::{eventually, free_port};
 
+/// Something that happens to a subscription, and its name.
+type Step<T> = (&'static str, fn(&mut T));
+
 fn now() -> i64 {
     chrono::Utc::now().timestamp()
 }
@@ -62,7 +65,7 @@ async fn a_whole_stripe_life_makes_the_calls_that_a_person_would() {
     let mut life = Life::new("sub_life", now() - 60, rng.pick(&[Shape::Old, Shape::New]), 3);
     let mut clerk = Clerk::default();
     let mut from = 0;
-    let steps: Vec<(&str, fn(&mut Life))> = [("start", (|l| l.start_paid(false, 1)) as fn(&mut Life))]
+    let steps: Vec<Step<Life>> = [("start", (|l| l.start_paid(false, 1)) as fn(&mut Life))]
         .into_iter()
         .chain((0..11).map(|_| ("renewal", (|l| l.renew()) as fn(&mut Life))))
         .chain([
@@ -104,7 +107,7 @@ async fn a_fastspring_life_makes_the_calls_that_a_person_would() {
     let mut life = fastspring::Life::new("Sub-life", now() * 1_000 - 60_000, 2);
     let mut clerk = Clerk::default();
     let mut posted = 0;
-    let steps: [(&str, fn(&mut fastspring::Life)); 7] = [
+    let steps: [Step<fastspring::Life>; 7] = [
         ("start", fastspring::Life::activate),
         ("renewal", fastspring::Life::charge),
         ("renewal", fastspring::Life::charge),

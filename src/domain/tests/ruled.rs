@@ -3,6 +3,8 @@
 use super::*;
 use crate::domain::rules::{CancelWhen, ExtendOn, OnCancel, OnLoss, OnPause};
 
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
 #[test]
 fn a_policy_is_looked_up_key_by_key() {
     let rules: Rules = serde_json::from_value(json!({"policy": {
@@ -43,7 +45,6 @@ fn the_rules_of_a_source_come_first_and_integration_keys_last() {
         let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         ProductRef { keys: map(keys), attributes: map(attributes) }
     };
-    type Pairs<'a> = &'a [(&'a str, &'a str)];
     let table: [(&str, Pairs<'_>, Pairs<'_>, Option<&str>); 9] = [
         ("shop", &[("price", "p1")], &[], Some("OWN")),
         ("else", &[("price", "p1")], &[], Some("GENERAL")),
@@ -63,7 +64,7 @@ fn the_rules_of_a_source_come_first_and_integration_keys_last() {
 
 #[test]
 fn integration_keys_say_how_seats_are_counted() {
-    let table: [(&[(&str, &str)], SeatMode, Option<i64>); 5] = [
+    let table: [(Pairs<'_>, SeatMode, Option<i64>); 5] = [
         (&[], SeatMode::MaxActivations, None),
         (&[("max_activations", "7")], SeatMode::MaxActivations, Some(7)),
         (&[("floating_cloud", "9")], SeatMode::FloatingUsers, Some(9)),

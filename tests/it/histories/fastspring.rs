@@ -185,7 +185,7 @@ impl Life {
     }
 
     fn say(&mut self, kind: &str) {
-        let event = self.event(kind, self.shown(self.serial % 2 == 0));
+        let event = self.event(kind, self.shown(self.serial.is_multiple_of(2)));
         self.posts.push(vec![event]);
     }
 
