@@ -229,7 +229,7 @@ impl State {
             !matches!(r.fact.body, FactBody::Subscription { .. } | FactBody::Customer(_) | FactBody::Notice)
         });
         let first = money.next().map(|r| r.position);
-        let last = money.last().map(|r| r.position).or(first);
+        let last = money.next_back().map(|r| r.position).or(first);
         first.zip(last).or(snapshot)
     }
 
