@@ -8,7 +8,7 @@ CREATE SCHEMA ledger;
 
 CREATE SCHEMA projection;
 
-CREATE FUNCTION control.drop_generation(p_generation integer) RETURNS void
+CREATE FUNCTION control.drop_generation(p_generation integer) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -18,10 +18,16 @@ BEGIN
     IF EXISTS (SELECT 1 FROM control.live l WHERE l.generation = p_generation) THEN
         RAISE EXCEPTION 'generation_is_live: %', p_generation USING ERRCODE = 'SL005';
     END IF;
-    FOR v_table IN SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                   WHERE n.nspname = 'projection' AND c.relkind = 'p' ORDER BY 1 LOOP
-        EXECUTE format('DROP TABLE IF EXISTS projection.%I', v_table || '_g' || p_generation);
-    END LOOP;
+    SELECT c.relname || '_g' || p_generation INTO v_table
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'projection' AND c.relkind = 'p'
+      AND to_regclass(format('projection.%I', c.relname || '_g' || p_generation)) IS NOT NULL
+    ORDER BY 1 LIMIT 1;
+    IF v_table IS NULL THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('DROP TABLE IF EXISTS projection.%I', v_table);
+    RETURN true;
 END $$;
 
 CREATE FUNCTION control.open_generation(p_generation integer) RETURNS void
@@ -29,12 +35,15 @@ CREATE FUNCTION control.open_generation(p_generation integer) RETURNS void
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
-    v_table text;
+    v_table     text;
+    v_partition text;
 BEGIN
     FOR v_table IN SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                    WHERE n.nspname = 'projection' AND c.relkind = 'p' ORDER BY 1 LOOP
-        EXECUTE format('CREATE TABLE IF NOT EXISTS projection.%I PARTITION OF projection.%I FOR VALUES IN (%s)',
-                       v_table || '_g' || p_generation, v_table, p_generation);
+        v_partition := v_table || '_g' || p_generation;
+        EXECUTE format('CREATE TABLE projection.%I (LIKE projection.%I INCLUDING ALL)', v_partition, v_table);
+        EXECUTE format('ALTER TABLE projection.%I ATTACH PARTITION projection.%I FOR VALUES IN (%s)',
+                       v_table, v_partition, p_generation);
     END LOOP;
 END $$;
 

@@ -22,6 +22,8 @@ pub mod license;
 pub mod plan;
 pub mod rules;
 pub mod state;
+#[cfg(test)]
+mod tests;
 
 /// Raised whenever the fold's meaning changes; rows of another version are stale.
 pub const FOLD_VERSION: i32 = 1;

@@ -22,7 +22,7 @@ const EXIT_DIFFERENCES: u8 = 2;
 /// Differences that are printed.
 const SHOWN_MAX: usize = 20;
 /// The live generation may move on while we catch up; so often it is followed.
-const PROMOTE_TRIES_MAX: usize = 1_000;
+const TRIES_MAX: usize = 1_000;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -69,10 +69,7 @@ async fn work(args: &Args, config: &Config, database: &Database) -> Result<ExitC
             return Err(e);
         }
     };
-    // Compared at equal positions: both follow to the same tail.
-    follow(&projector, &client, live).await?;
-    follow(&projector, &client, generation).await?;
-    let differences = generations::differences(&client, live, generation).await?;
+    let differences = compare(&projector, &mut client, live, generation).await?;
     let mut promoted = false;
     if args.promote {
         promoted = promote(&projector, &mut client, generation).await?;
@@ -132,12 +129,30 @@ async fn follow(projector: &Projector, client: &deadpool_postgres::Client, gener
     Ok(())
 }
 
+/// Compares at equal positions: both follow to the same tail, which may move meanwhile.
+async fn compare(
+    projector: &Projector,
+    client: &mut deadpool_postgres::Client,
+    live: i32,
+    generation: i32,
+) -> Result<Vec<String>, Failure> {
+    let journals: Vec<i32> = journal::all(client).await?.into_keys().collect();
+    for _ in 0..TRIES_MAX {
+        follow(projector, client, live).await?;
+        follow(projector, client, generation).await?;
+        if let Some(differences) = generations::differences(client, live, generation, &journals).await? {
+            return Ok(differences);
+        }
+    }
+    Err("the live generation kept moving and could not be compared: try again".into())
+}
+
 async fn promote(
     projector: &Projector,
     client: &mut deadpool_postgres::Client,
     generation: i32,
 ) -> Result<bool, Failure> {
-    for _ in 0..PROMOTE_TRIES_MAX {
+    for _ in 0..TRIES_MAX {
         match generations::promote(client, generation).await? {
             Promotion::Promoted { .. } => return Ok(true),
             Promotion::GivenUp => return Err("a newer rebuild has taken this one's place".into()),

@@ -48,22 +48,26 @@ pub fn of(state: &State, item: &Item, counts: impl Fn(Loss) -> bool) -> Coverage
     if snapshot.paid_through.is_some() {
         return of_snapshot(state, item, snapshot.paid_through, counts);
     }
-    let mut coverage = latest(state, counts, item, |line| belongs(line, item));
-    if coverage.paid_through.is_none()
-        && coverage.lost.is_none()
-        && matches!(snapshot.status, Status::Active | Status::Trialing)
-    {
-        let whole = latest(state, |loss| loss < Loss::FullRefund, item, |_| true);
-        coverage.paid_through = match (whole.paid_through, item.period_end) {
-            (Some(whole), Some(period)) => Some(whole.min(period)),
-            _ => None,
-        };
-        coverage.payment = whole.payment;
+    let mut coverage = latest(state, &counts, item, |line| belongs(line, item));
+    let has_no_line = coverage.paid_through.is_none() && coverage.lost.is_none();
+    if has_no_line && matches!(snapshot.status, Status::Active | Status::Trialing) {
+        coverage = inherited(latest(state, &counts, item, |_| true), item);
     }
-    if waives(snapshot) {
-        coverage.paid_through = coverage.paid_through.max(item.period_end);
-    }
+    // What was given back is not waived: only a period beyond it is.
+    let waived =
+        item.period_end.filter(|end| waives(snapshot) && coverage.lost.as_ref().is_none_or(|l| l.until < *end));
+    coverage.paid_through = coverage.paid_through.max(waived);
     coverage
+}
+
+/// A new item shares what the subscription has, up to its own period's end; and its losses.
+fn inherited(whole: Coverage, item: &Item) -> Coverage {
+    let Some(period) = item.period_end else { return Coverage::default() };
+    Coverage {
+        paid_through: whole.paid_through.map(|end| end.min(period)),
+        payment: whole.payment,
+        lost: whole.lost.map(|lost| Lost { until: lost.until.min(period), ..lost }),
+    }
 }
 
 /// Where the snapshot itself says how far it is paid (FastSpring): lost with its last order.
@@ -88,7 +92,7 @@ fn of_snapshot(
 }
 
 /// The end of the counting line with the latest start.
-fn latest(state: &State, counts: impl Fn(Loss) -> bool, item: &Item, mine: impl Fn(&PaymentLine) -> bool) -> Coverage {
+fn latest(state: &State, counts: &impl Fn(Loss) -> bool, item: &Item, mine: impl Fn(&PaymentLine) -> bool) -> Coverage {
     let mut best: Option<(&PaymentLine, &String)> = None;
     let mut lost: Option<(&PaymentLine, &String, Loss)> = None;
     for (id, payment) in state.payments.iter().filter(|(_, p)| buys(p)) {

@@ -150,7 +150,9 @@ fn ended(snapshot: &Snapshot, policy: Policy, now: DateTime<Utc>) -> Option<Verd
     let mut verdict = Verdict::off(Standing::Ended, "canceled");
     if policy.on_cancel == OnCancel::ExpireOnly {
         verdict.switch = Switch::Leave;
-        verdict.valid_until = snapshot.ended_at.or(snapshot.cancel_at).map(first_date_at_or_after);
+        // The end is noted some seconds after the instant it was scheduled for.
+        let ended_at = [snapshot.ended_at, snapshot.cancel_at].into_iter().flatten().min();
+        verdict.valid_until = ended_at.map(first_date_at_or_after);
     } else if policy.on_cancel == OnCancel::DeactivateDevices {
         verdict.switch = Switch::Leave;
     }
@@ -172,6 +174,8 @@ fn suspended(state: &State, snapshot: &Snapshot, policy: Policy) -> Option<Verdi
 /// An ended or suspended line still shows how far it was paid; its date is not compared.
 fn dated(mut verdict: Verdict, state: &State, item: &Item, policy: Policy) -> Verdict {
     verdict.paid_through = coverage::of(state, item, |loss| counts(policy, loss)).paid_through;
+    let trial_end = state.snapshot.as_ref().and_then(|s| s.value.trial_end);
+    verdict.is_trial = trial_end.is_some_and(|t| verdict.paid_through.is_none_or(|p| p <= t));
     verdict
 }
 
@@ -187,7 +191,12 @@ fn counts(policy: Policy, loss: Loss) -> bool {
 fn by_coverage(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, now: DateTime<Utc>) -> Verdict {
     let coverage = covered(state, item, snapshot, policy);
     let trialing = snapshot.status == Status::Trialing;
-    let end = if trialing { coverage.paid_through.max(snapshot.trial_end) } else { coverage.paid_through };
+    // A trial that has just ended covers up to its end, until the first payment says more.
+    let end = if trialing {
+        coverage.paid_through.max(snapshot.trial_end)
+    } else {
+        coverage.paid_through.or(snapshot.trial_end)
+    };
     let is_running = end.is_some_and(|e| e > now);
     if !is_running && let Some(lost) = coverage.lost.filter(|l| l.until > now) {
         let reason = if lost.how == Loss::DisputeLost { "dispute_lost" } else { "refunded" };
@@ -197,9 +206,11 @@ fn by_coverage(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, 
         return Verdict::nothing(if item.metered { "metered" } else { "not_paid_yet" });
     };
     let is_trial = snapshot.trial_end.is_some_and(|t| paid_through <= t);
+    let paid_date = valid_until(paid_through, policy.grace_days);
     let date = match (policy.on_cancel, snapshot.cancel_at) {
-        (OnCancel::ExpireOnly, Some(at)) => first_date_at_or_after(at),
-        _ => valid_until(paid_through, policy.grace_days),
+        // No grace past the end; and an end in the far future does not pay for the time until then.
+        (OnCancel::ExpireOnly, Some(at)) => first_date_at_or_after(at).min(paid_date),
+        _ => paid_date,
     };
     let (standing, reason, switch) = if now < paid_through {
         if trialing { (Standing::Trial, "trial", Switch::On) } else { (Standing::Active, "paid", Switch::On) }

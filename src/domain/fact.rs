@@ -101,6 +101,10 @@ pub struct Fact {
     /// Stripe: the event id (one event may be rendered in two API versions). FastSpring: a hash
     /// of the content, because a manual resend carries a new id.
     pub identity: String,
+    /// The clock is that of the event, not of what it speaks of: a resend of the same content
+    /// carries a later one, and only the whole set tells the two apart.
+    #[serde(default)]
+    pub by_event_clock: bool,
     pub body: FactBody,
 }
 

@@ -86,24 +86,39 @@ fn units(entitlement: Entitlement) -> Vec<Entitlement> {
 #[must_use]
 pub fn diff(deserved: &Deserved, held: &[LicenseRecord], state: &State) -> Vec<Step> {
     let mut steps = Vec::new();
+    let mut retired = Vec::new();
+    let mut is_owed_one = false;
     for desired in &deserved.lines {
         let mine: Vec<&LicenseRecord> = held.iter().filter(|h| h.line == desired.line).collect();
         let current = mine.iter().copied().filter(|h| fits(h, &desired.entitlement)).max_by_key(|h| h.order_generation);
-        match current {
-            Some(record) => steps.extend(align(desired, record, state)),
-            None => steps.extend(create(desired, &mine, state)),
-        }
+        let mut own = match current {
+            Some(record) => align(desired, record, state),
+            None => create(desired, &mine, state),
+        };
+        own.retain(|step| !is_parked(step, held));
+        let is_there = current.is_some_and(|c| c.observed.is_some());
+        is_owed_one |= !is_there && own.is_empty() && is_owed(&desired.entitlement);
+        steps.extend(own);
         let replaced = mine.iter().filter(|h| current.is_none_or(|c| c.order_id != h.order_id));
-        // The new license first, so that nobody is without one in between.
-        steps.extend(replaced.filter_map(|h| switch_off(h, "replaced")));
+        retired.extend(replaced.filter_map(|h| switch_off(h, "replaced")));
     }
     let gone = held.iter().filter(|h| !deserved.lines.iter().any(|d| d.line == h.line));
     // An unmapped product says nothing about the lines that were mapped before.
     if deserved.unmapped.is_empty() && state.snapshot.as_ref().is_some_and(|s| s.value.items_complete) {
-        steps.extend(gone.filter_map(|h| switch_off(h, "product_removed")));
+        retired.extend(gone.filter_map(|h| switch_off(h, "product_removed")));
     }
-    steps.retain(|step| !is_parked(step, held));
+    // The new license first, so that nobody is without one in between. While it is in doubt,
+    // refused or not paid yet, the old one stays; its date ends it in any case.
+    if !is_owed_one {
+        retired.retain(|step| !is_parked(step, held));
+        steps.extend(retired);
+    }
     steps
+}
+
+/// A license that should be there, or that only a payment is missing for.
+fn is_owed(entitlement: &Entitlement) -> bool {
+    entitlement.switch == Switch::On || (entitlement.standing == Standing::None && entitlement.reason != "metered")
 }
 
 /// An order whose license type is the wanted one; a type cannot change after creation.

@@ -74,6 +74,9 @@ pub struct State {
     /// Edges between the entities above.
     pub links: BTreeSet<Link>,
     pub last: Option<FactKey>,
+    /// Identities of the facts that had only their event's clock: heard again, they are no news.
+    #[serde(default)]
+    pub heard: BTreeSet<String>,
     pub provenance: BTreeMap<String, Provenance>,
 }
 
@@ -104,11 +107,13 @@ fn distinct(facts: Vec<Recorded>) -> Vec<Recorded> {
 }
 
 impl State {
-    /// Whether `facts` may be folded on: all later than everything folded so far.
+    /// Whether `facts` may be folded on: all later than everything folded so far, and none
+    /// of them a resend of what was.
     #[must_use]
     pub fn can_advance(&self, facts: &[Recorded]) -> bool {
         let Some(last) = &self.last else { return false };
-        facts.iter().all(|r| r.fact.key.at > last.at)
+        let is_resent = |fact: &Fact| fact.by_event_clock && self.heard.contains(&fact.identity);
+        facts.iter().all(|r| r.fact.key.at > last.at && !is_resent(&r.fact))
     }
 
     /// Folds later facts on. The caller has checked [`State::can_advance`].
@@ -122,6 +127,9 @@ impl State {
             self.apply_snapshots(instant);
             for recorded in instant {
                 self.apply_other(&recorded.fact);
+                if recorded.fact.by_event_clock {
+                    self.heard.insert(recorded.fact.identity.clone());
+                }
             }
             self.last = instant.last().map(|r| r.fact.key.clone()).max(self.last.take());
             self.note_provenance(instant);

@@ -98,8 +98,8 @@ pub(super) async fn events(app: Shared, _: Admin, id: web::Path<Uuid>) -> Result
 /// What is not the same as in the live generation, and the calls that would follow.
 pub(super) async fn diff(app: Shared, _: Admin, id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
     let rebuild = find(&app, *id).await?;
-    let client = app.projector.pool.get().await?;
-    let differences = rebuild::differences(&app.projector, &client, rebuild.generation).await?;
+    let mut client = app.projector.pool.get().await?;
+    let differences = rebuild::differences(&app.projector, &mut client, rebuild.generation).await?;
     Ok(HttpResponse::Ok().json(json!({"id": rebuild.id, "generation": rebuild.generation, "differences": differences})))
 }
 

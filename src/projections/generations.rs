@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use deadpool_postgres::{GenericClient, Transaction};
+use tokio_postgres::IsolationLevel;
 
 use super::Place;
 use crate::postgres::{DbError, execute, query, query_opt};
@@ -153,13 +154,44 @@ pub async fn open(client: &mut deadpool_postgres::Client, journals: &[i32]) -> R
     Ok(generation)
 }
 
-/// How two generations differ: subscriptions whose fold or license record is not the same.
+/// How a generation differs from the live one: subscriptions whose fold or license record is
+/// not the same. `None`: the two have not read equally far in these journals, and cannot be
+/// compared now. One snapshot of the database, so that nobody has to stop for it.
 ///
 /// # Errors
 /// The database cannot be read.
-pub async fn differences(client: &impl GenericClient, a: i32, b: i32) -> Result<Vec<String>, DbError> {
-    let rows = query(client, sql!("projections/subscriptions/differences.sql"), &[&a, &b]).await?;
-    Ok(rows.iter().map(|r| r.get(0)).collect())
+pub async fn differences(
+    client: &mut deadpool_postgres::Client,
+    live: i32,
+    generation: i32,
+    journals: &[i32],
+) -> Result<Option<Vec<String>>, DbError> {
+    let snapshot = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+    let tx = snapshot.start().await?;
+    if !are_level(&tx, live, generation, Some(journals)).await? {
+        return Ok(None);
+    }
+    let rows = query(&tx, sql!("projections/subscriptions/differences.sql"), &[&live, &generation]).await?;
+    Ok(Some(rows.iter().map(|r| r.get(0)).collect()))
+}
+
+/// Whether two generations have read equally far in these journals (`None`: in all).
+async fn are_level(
+    tx: &Transaction<'_>,
+    live: i32,
+    generation: i32,
+    journals: Option<&[i32]>,
+) -> Result<bool, DbError> {
+    let apart = tx
+        .query_one(
+            "SELECT count(*) FROM control.checkpoints l
+             LEFT JOIN control.checkpoints n ON n.journal = l.journal AND n.generation = $2
+             WHERE l.generation = $1 AND l.position IS DISTINCT FROM n.position
+               AND ($3::int4[] IS NULL OR l.journal = ANY($3))",
+            &[&live, &generation, &journals],
+        )
+        .await?;
+    Ok(apart.get::<_, i64>(0) == 0)
 }
 
 /// What a promotion came to.
@@ -194,15 +226,7 @@ pub async fn promote(client: &mut deadpool_postgres::Client, generation: i32) ->
         &[&both],
     )
     .await?;
-    let behind = tx
-        .query_one(
-            "SELECT count(*) FROM control.checkpoints l
-             LEFT JOIN control.checkpoints n ON n.journal = l.journal AND n.generation = $2
-             WHERE l.generation = $1 AND l.position IS DISTINCT FROM n.position",
-            &[&live, &generation],
-        )
-        .await?;
-    if behind.get::<_, i64>(0) > 0 {
+    if !are_level(&tx, live, generation, None).await? {
         return Ok(Promotion::NotCaughtUp);
     }
     tx.execute(sql!("projections/subscriptions/carry_marks.sql"), &[&live, &generation]).await?;
@@ -250,7 +274,9 @@ async fn sweep(client: &deadpool_postgres::Client) -> Result<(), DbError> {
         let generation: i32 = row.get(0);
         // The checkpoints first: without one no projector works on what is about to go.
         client.execute("DELETE FROM control.checkpoints WHERE generation = $1", &[&generation]).await?;
-        client.execute("SELECT control.drop_generation($1)", &[&generation]).await?;
+        // One table a transaction: to hold one and wait for the next would be a deadlock with
+        // whoever reads them in another order.
+        while client.query_one("SELECT control.drop_generation($1)", &[&generation]).await?.get(0) {}
     }
     Ok(())
 }

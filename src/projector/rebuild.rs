@@ -174,7 +174,7 @@ impl From<deadpool_postgres::PoolError> for ActError {
 }
 
 /// Tries so often to find both generations at equal positions.
-const PROMOTE_TRIES_MAX: usize = 100;
+const LEVEL_TRIES_MAX: usize = 100;
 
 /// Swaps a ready rebuild in.
 ///
@@ -225,7 +225,7 @@ pub async fn roll_back(projector: &Projector, rebuild: &Rebuild, who: &str, reas
 }
 
 async fn swap(projector: &Projector, client: &mut Client, generation: i32) -> Result<(), ActError> {
-    for _ in 0..PROMOTE_TRIES_MAX {
+    for _ in 0..LEVEL_TRIES_MAX {
         follow(projector, client, generation).await?;
         match generations::promote(client, generation).await? {
             Promotion::Promoted { .. } => return Ok(()),
@@ -249,14 +249,19 @@ async fn follow(projector: &Projector, client: &Client, generation: i32) -> Resu
 /// What is not the same in a rebuild's generation and the live one, and the calls that would follow.
 ///
 /// # Errors
-/// The database cannot be read.
-pub async fn differences(projector: &Projector, client: &Client, generation: i32) -> Result<Vec<Difference>, DbError> {
+/// The live generation keeps moving, or the database cannot be read.
+pub async fn differences(
+    projector: &Projector,
+    client: &mut Client,
+    generation: i32,
+) -> Result<Vec<Difference>, ActError> {
     let live = generations::live(client).await?;
     let Some(live_generation) = live.values().next().map(|l| l.generation) else { return Ok(Vec::new()) };
+    let differing = level_differences(projector, client, live_generation, generation).await?;
     let adopted = rules::adopted(client, projector.registry.system).await?;
     let now = database_now(client).await?;
     let mut found = Vec::new();
-    for what in generations::differences(client, live_generation, generation).await? {
+    for what in differing {
         let calls = if found.len() < CALLS_FOR_MAX {
             calls(projector, client, generation, live_generation, &what, &adopted, now).await?
         } else {
@@ -265,6 +270,31 @@ pub async fn differences(projector: &Projector, client: &Client, generation: i32
         found.push(Difference { what, calls });
     }
     Ok(found)
+}
+
+/// Compared at equal positions: what only one of the two has read yet is no difference.
+async fn level_differences(
+    projector: &Projector,
+    client: &mut Client,
+    live: i32,
+    generation: i32,
+) -> Result<Vec<String>, ActError> {
+    let followed: Vec<i32> = generations::checkpoints(client)
+        .await?
+        .iter()
+        .filter(|c| c.place.generation == generation && projector.registry.knows(c.place.journal))
+        .map(|c| c.place.journal)
+        .collect();
+    if followed.is_empty() {
+        return Ok(Vec::new()); // given up: its rows are gone
+    }
+    for _ in 0..LEVEL_TRIES_MAX {
+        if let Some(found) = generations::differences(client, live, generation, &followed).await? {
+            return Ok(found);
+        }
+        follow(projector, client, generation).await?;
+    }
+    Err(ActError::NotCaughtUp)
 }
 
 async fn calls(
@@ -304,13 +334,13 @@ pub async fn run(projector: Projector, mut stop: watch::Receiver<bool>) {
 }
 
 async fn look(projector: &Projector) -> Result<(), ActError> {
-    let client = projector.pool.get().await?;
+    let mut client = projector.pool.get().await?;
     for rebuild in list(&client, None).await? {
         match rebuild.state.as_str() {
             "building" if caught_up(&client, rebuild.generation).await? => {
                 move_to(&client, rebuild.id, &["building"], "catching_up", None).await?;
             }
-            "catching_up" => compare(projector, &client, &rebuild).await?,
+            "catching_up" => compare(projector, &mut client, &rebuild).await?,
             "ready"
                 if rebuild.promote == "always"
                     || (rebuild.promote == "when_equal" && rebuild.differences == Some(0)) =>
@@ -333,7 +363,7 @@ async fn caught_up(client: &Client, generation: i32) -> Result<bool, DbError> {
     Ok(true)
 }
 
-async fn compare(projector: &Projector, client: &Client, rebuild: &Rebuild) -> Result<(), ActError> {
+async fn compare(projector: &Projector, client: &mut Client, rebuild: &Rebuild) -> Result<(), ActError> {
     follow(projector, client, rebuild.generation).await?;
     let found = differences(projector, client, rebuild.generation).await?;
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);

@@ -19,12 +19,14 @@ pub struct Out {
     pub api_version: String,
     /// See [`Fact::identity`].
     pub identity: String,
+    /// See [`Fact::by_event_clock`].
+    pub by_event_clock: bool,
     translation: Translation,
 }
 
 impl Out {
     pub fn new(external_id: String, api_version: String, identity: String) -> Self {
-        Self { external_id, api_version, identity, translation: Translation::default() }
+        Self { external_id, api_version, identity, by_event_clock: false, translation: Translation::default() }
     }
 
     /// A fact of this event about `entity`.
@@ -37,9 +39,10 @@ impl Out {
             EntityKind::Customer => format!("{}:customer", self.identity),
             _ => self.identity.clone(),
         };
+        let by_event_clock = self.by_event_clock;
         let (external_id, api_version) = (self.external_id.clone(), self.api_version.clone());
         let key = FactKey { at, within, rank, external_id, api_version };
-        self.translation.facts.push(Fact { entity: entity.clone(), key, identity, body });
+        self.translation.facts.push(Fact { entity: entity.clone(), key, identity, by_event_clock, body });
     }
 
     /// An edge, where both ends are known.

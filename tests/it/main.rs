@@ -4,12 +4,15 @@
 // A test that cannot go on should stop; Clippy takes only functions marked as tests for tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod reference;
 mod support;
 
 mod admin;
 mod crash;
 mod door;
+mod histories;
 mod ledger;
+mod life;
 mod reading;
 mod schema;
 mod smoke;

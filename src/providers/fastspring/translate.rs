@@ -110,6 +110,7 @@ impl<'a> Reading<'a> {
     /// A fact whose clock is `holder`'s own, where it has one, else the event's.
     pub fn say(&mut self, entity: &Entity, holder: &Value, rank: u8, body: FactBody) -> Result<(), Unreadable> {
         let own = date(holder, "changed").or_else(|| date(holder, "timestamp"));
+        self.out.by_event_clock = own.is_none();
         let at = own.or(self.event.created).ok_or_else(no_clock)?;
         let within = self.event.created.map_or(0, |created| created.timestamp_millis());
         self.out.fact(entity, at, within, rank, body);

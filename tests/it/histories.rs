@@ -1,0 +1,350 @@
+//! State is a function of the set of what was said. Random lives, delivered in random orders,
+//! with copies, in two API versions, resent under new ids: one state, one plan, and the right
+//! one, by a reference that saw everything in its true order.
+//!
+//! A failure names its seed; `SUBLEDGER_SEED=<seed>` starts with it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use chrono::DateTime;
+use serde_json::{Value, json};
+use subledger::domain::entitlement::{SourceContext, Standing};
+use subledger::domain::fact::Status;
+use subledger::domain::plan::{deserved, diff};
+use subledger::domain::rules::Rules;
+use subledger::domain::state::State;
+
+use crate::reference::{self, Expected, RULES};
+use crate::support::rng::{Rng, base_seed};
+
+use folding::{Delivery, Heard, step_by_step};
+
+pub mod fastspring;
+mod folding;
+pub mod stripe;
+
+/// 2026-02-03T04:05:06Z.
+const START: i64 = 1_770_091_506;
+const DAY: i64 = 86_400;
+/// How long each property looks for a counter-example.
+const SEARCH: Duration = Duration::from_secs(6);
+/// Orders of delivery tried of one life.
+const ORDERS: usize = 8;
+/// 6! = 720 orders are all tried.
+const SHORT: usize = 6;
+
+/// A history, ready to be delivered: its events in true order, and the bodies of all deliveries.
+struct History {
+    slug: &'static str,
+    source: &'static str,
+    subscription: String,
+    events: Vec<Value>,
+    deliveries: Vec<Delivery>,
+    /// Copies: in another API version, or under a new id.
+    copies: Vec<Delivery>,
+    end: i64,
+}
+
+fn stripe_history(rng: &mut Rng, deliveries_max: usize) -> History {
+    let steps = rng.below(9);
+    let start = START + rng.between(0, DAY);
+    let life = stripe::random(rng, "sub_1", start, steps);
+    // The history up to some event is a history, too.
+    let upto = 1 + rng.below(life.told.len());
+    let upto = if rng.once_in(3) { life.told.len() } else { upto }.min(deliveries_max);
+    let told = &life.told[..upto];
+    let delivery = |event: &Value| Delivery::new("stripe", event.to_string().as_bytes());
+    History {
+        slug: "stripe",
+        source: "stripe-main",
+        subscription: life.id.clone(),
+        events: told.iter().map(|t| t.event.clone()).collect(),
+        deliveries: told.iter().map(|t| delivery(&t.event)).collect(),
+        copies: told.iter().filter(|_| rng.once_in(4)).map(|t| delivery(&t.twin)).collect(),
+        end: told.last().unwrap().event["created"].as_i64().unwrap(),
+    }
+}
+
+fn fastspring_history(rng: &mut Rng, deliveries_max: usize) -> History {
+    let steps = rng.below(9);
+    let start = START + rng.between(0, DAY);
+    let life = fastspring::random(rng, "Sub-1", 1_000 * start, steps);
+    let upto = if rng.once_in(3) { life.posts.len() } else { 1 + rng.below(life.posts.len()) }.min(deliveries_max);
+    let posts = &life.posts[..upto];
+    let delivery = |events: &[Value]| Delivery::new("fastspring", json!({"events": events}).to_string().as_bytes());
+    let resent = |event: &Value, by: i64| {
+        let mut event = event.clone();
+        event["id"] = json!(format!("resent-{}", event["id"].as_str().unwrap()));
+        event["created"] = json!(event["created"].as_i64().unwrap() + by);
+        event
+    };
+    let later = rng.pick(&[0, 40_000_000]);
+    let copies = posts.iter().flatten().filter(|_| rng.once_in(4)).map(|e| delivery(&[resent(e, later)])).collect();
+    let end = posts.iter().flatten().map(|e| e["created"].as_i64().unwrap()).max().unwrap() / 1_000 + 1;
+    History {
+        slug: "fastspring",
+        source: "fastspring-main",
+        subscription: life.id.clone(),
+        events: posts.iter().flatten().cloned().collect(),
+        deliveries: posts.iter().map(|p| delivery(p)).collect(),
+        copies,
+        end,
+    }
+}
+
+impl History {
+    fn state(&self, deliveries: &[Delivery]) -> State {
+        Heard::all(deliveries).state(&self.subscription)
+    }
+
+    fn expected(&self, now: i64) -> Vec<Expected> {
+        let found: BTreeMap<String, Vec<Expected>> = match self.slug {
+            "stripe" => reference::stripe(&self.events, now, &RULES),
+            _ => reference::fastspring(&self.events, now, &RULES),
+        };
+        found.get(&self.subscription).cloned().unwrap_or_default()
+    }
+
+    /// Now, later, and the very instants at which something changes by itself.
+    fn instants(&self, rng: &mut Rng) -> Vec<i64> {
+        let mut instants = vec![self.end, self.end + rng.between(1, 60 * DAY)];
+        for line in self.expected(self.end) {
+            let Some(paid) = line.paid_through else { continue };
+            let midnight = (paid + RULES.grace_days * DAY + DAY - 1).div_euclid(DAY) * DAY;
+            instants.extend([paid - 1, paid, midnight - 1, midnight]);
+        }
+        instants.retain(|i| *i >= self.end);
+        instants
+    }
+}
+
+fn rules() -> Rules {
+    serde_json::from_value(json!({"catalog": [
+        {"match": {"price": "price_pro"}, "product_code": "PRO"},
+        {"match": {"price": "price_team"}, "product_code": "TEAM"},
+        {"match": {"path": "pro-monthly"}, "product_code": "PRO"},
+        {"match": {"path": "team-monthly"}, "product_code": "TEAM"}],
+        "policy": {"default": {"grace_days": 3}}}))
+    .unwrap()
+}
+
+/// What the product makes of a state at an instant: the lines, and the calls for somebody who
+/// has no license yet.
+fn made_of(history: &History, state: &State, now: i64) -> (Vec<Expected>, Value) {
+    let now = DateTime::from_timestamp(now, 0).unwrap();
+    let source = SourceContext { name: history.source, live: true };
+    let deserved = deserved(state, source, &rules(), now);
+    let plan = diff(&deserved, &[], state);
+    let items = state.snapshot.as_ref().map(|s| s.value.items.clone()).unwrap_or_default();
+    let line = |d: &subledger::domain::plan::Desired| {
+        let e = &d.entitlement;
+        let state_word = serde_json::to_value(e.standing).unwrap().as_str().unwrap().to_owned();
+        let runs = matches!(e.standing, Standing::Trial | Standing::Active | Standing::Grace);
+        Expected {
+            item_id: d.item_id.clone(),
+            product: e.product_code.clone(),
+            status: word(state.status()),
+            quantity: items.iter().find(|i| i.item_id == d.item_id).unwrap().quantity.unwrap(),
+            paid_through: e.paid_through.map(|p| p.timestamp()),
+            state: STATES.iter().find(|s| **s == state_word).unwrap(),
+            valid_until: e.valid_until.filter(|_| runs).map(|d| d.to_string()),
+            is_trial: runs && e.is_trial,
+            off: e.switch == subledger::domain::entitlement::Switch::Off,
+        }
+    };
+    (deserved.lines.iter().map(line).collect(), serde_json::to_value(&plan).unwrap())
+}
+
+const STATES: [&str; 6] = ["none", "trial", "active", "grace", "suspended", "ended"];
+
+fn word(status: Status) -> &'static str {
+    status.as_str()
+}
+
+/// What is shown of a stopped or undeserved line beside its state is nobody's promise.
+fn comparable(mut lines: Vec<Expected>) -> Vec<Expected> {
+    for line in &mut lines {
+        if !line.on() {
+            line.paid_through = None;
+        }
+    }
+    lines.sort_by(|a, b| a.item_id.cmp(&b.item_id));
+    lines
+}
+
+/// A history, short enough to be read.
+fn story(events: &[Value]) -> String {
+    let line = |event: &Value| {
+        let object = if event["data"]["object"].is_object() { &event["data"]["object"] } else { &event["data"] };
+        let keys = [
+            "id",
+            "status",
+            "state",
+            "cancel_at",
+            "trial_end",
+            "current_period_end",
+            "pause_collection",
+            "items",
+            "lines",
+            "amount_refunded",
+            "charge",
+            "payment_intent",
+            "changed",
+            "next",
+            "quantity",
+            "product",
+            "subscription",
+            "previous_attributes",
+        ];
+        let shown: Value =
+            keys.iter().filter(|k| !object[**k].is_null()).map(|k| ((*k).to_owned(), object[*k].clone())).collect();
+        format!("{} {} {} {shown}\n", event["created"], event["id"], event["type"])
+    };
+    events.iter().map(line).collect()
+}
+
+fn check_right(history: &History, state: &State, rng: &mut Rng, seed: u64) {
+    for now in history.instants(rng) {
+        let expected = comparable(history.expected(now));
+        let (made, plan) = made_of(history, state, now);
+        let told = || story(&history.events);
+        assert_eq!(comparable(made), expected, "seed {seed} at {now}\n{}", told());
+        let creates: Vec<Value> = plan.as_array().unwrap().clone();
+        let wanted: Vec<&Expected> = expected.iter().filter(|e| e.on()).collect();
+        assert_eq!(creates.len(), wanted.len(), "seed {seed} at {now}: {plan}\n{}", told());
+        for (create, line) in creates.iter().zip(wanted) {
+            let item = &create["action"]["body"]["items"][0];
+            let license = &item["licenses"][0];
+            let asked =
+                (&item["product_code"], &license["validity_period"], &license["max_activations"], &license["is_trial"]);
+            let right = (&json!(line.product), &json!(line.valid_until), &json!(line.quantity), &json!(line.is_trial));
+            assert_eq!(asked, right, "seed {seed} at {now}\n{}", told());
+        }
+    }
+    assert!(!state.uncertain, "seed {seed}: everything was delivered, so everything can be decided");
+}
+
+/// One state whatever the order and the copies; with copies one `fold_hash` whatever the order.
+fn check_orders(history: &History, state: &State, rng: &mut Rng, seed: u64) -> usize {
+    let (hash, now) = (state.state_hash(), history.end);
+    let plan = made_of(history, state, now).1;
+    let mut deliveries = history.deliveries.clone();
+    deliveries.extend(history.copies.iter().cloned());
+    let whole = history.state(&deliveries);
+    for nth in 0..ORDERS {
+        let mut deliveries = deliveries.clone();
+        let again: Vec<Delivery> = deliveries.iter().filter(|_| rng.once_in(3)).cloned().collect();
+        deliveries.extend(again);
+        rng.shuffle(&mut deliveries);
+        let shuffled = history.state(&deliveries);
+        assert_eq!(
+            shuffled.state_hash(),
+            hash,
+            "seed {seed}, order {nth}: {} {}",
+            shuffled.canonical(),
+            state.canonical()
+        );
+        assert_eq!(shuffled.fold_hash(), whole.fold_hash(), "seed {seed}, order {nth}");
+        assert_eq!(made_of(history, &shuffled, now).1, plan, "seed {seed}, order {nth}");
+    }
+    ORDERS
+}
+
+fn search(name: &str, mut history: impl FnMut(&mut Rng) -> History) {
+    let base = base_seed();
+    let started = Instant::now();
+    let (mut lives, mut orders) = (0, 0);
+    while started.elapsed() < SEARCH {
+        let seed = base.wrapping_add(lives);
+        let mut rng = Rng::new(seed);
+        let history = history(&mut rng);
+        let state = history.state(&history.deliveries);
+        check_right(&history, &state, &mut rng, seed);
+        orders += check_orders(&history, &state, &mut rng, seed);
+        lives += 1;
+    }
+    println!("{name}: {lives} lives in {orders} orders, from seed {base}");
+}
+
+#[test]
+fn a_stripe_life_in_any_order_with_copies_comes_to_the_same_and_to_the_right() {
+    search("stripe", |rng| stripe_history(rng, usize::MAX));
+}
+
+#[test]
+fn a_fastspring_life_in_any_order_with_resends_comes_to_the_same_and_to_the_right() {
+    search("fastspring", |rng| fastspring_history(rng, usize::MAX));
+}
+
+#[test]
+fn short_histories_are_tried_in_every_order() {
+    let base = base_seed();
+    let started = Instant::now();
+    let (mut histories, mut orders) = (0, 0);
+    while started.elapsed() < SEARCH / 2 {
+        let seed = base.wrapping_add(histories);
+        let mut rng = Rng::new(seed);
+        let history =
+            if rng.once_in(3) { fastspring_history(&mut rng, SHORT) } else { stripe_history(&mut rng, SHORT) };
+        let hash = history.state(&history.deliveries).state_hash();
+        let mut order = history.deliveries.clone();
+        every_order(&mut order, 0, &mut |order| {
+            orders += 1;
+            assert_eq!(history.state(order).state_hash(), hash, "seed {seed}");
+        });
+        histories += 1;
+    }
+    println!("every order: {histories} histories in {orders} orders, from seed {base}");
+}
+
+fn every_order(list: &mut Vec<Delivery>, from: usize, visit: &mut impl FnMut(&[Delivery])) {
+    if from == list.len() {
+        return visit(list);
+    }
+    for i in from..list.len() {
+        list.swap(from, i);
+        every_order(list, from + 1, visit);
+        list.swap(from, i);
+    }
+}
+
+#[test]
+fn folding_on_equals_folding_anew() {
+    let base = base_seed();
+    let started = Instant::now();
+    let (mut lives, mut folded_on, mut folded_anew) = (0, 0, 0);
+    while started.elapsed() < SEARCH / 2 {
+        let seed = base.wrapping_add(lives);
+        let mut rng = Rng::new(seed);
+        let history = if rng.once_in(2) {
+            stripe_history(&mut rng, usize::MAX)
+        } else {
+            fastspring_history(&mut rng, usize::MAX)
+        };
+        // Mostly as it happened, because only what is later can be folded on.
+        let mut deliveries = history.deliveries.clone();
+        for copy in &history.copies {
+            deliveries.insert(rng.below(deliveries.len() + 1), copy.clone());
+        }
+        for _ in 0..rng.below(3) {
+            let (a, b) = (rng.below(deliveries.len()), rng.below(deliveries.len()));
+            deliveries.swap(a, b);
+        }
+        let mut batches: Vec<&[Delivery]> = Vec::new();
+        let mut rest = deliveries.as_slice();
+        while !rest.is_empty() {
+            let (batch, left) = rest.split_at((1 + rng.below(4)).min(rest.len()));
+            batches.push(batch);
+            rest = left;
+        }
+        let whole = history.state(&deliveries);
+        let (stepped, advanced, anew) = step_by_step(&batches, &history.subscription);
+        assert_eq!(stepped.fold_hash(), whole.fold_hash(), "seed {seed}");
+        folded_on += advanced;
+        folded_anew += anew;
+        lives += 1;
+    }
+    println!("folding on: {lives} lives, {folded_on} times on, {folded_anew} times anew, from seed {base}");
+    assert!(folded_on > folded_anew / 50, "hardly anything was folded on");
+}

@@ -1,0 +1,114 @@
+//! Deliveries through the real translators into one state, as intake and projector do it, but
+//! in this process and without a database.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use subledger::domain::fact::{Entity, EntityKind, Fact, Link, Translation};
+use subledger::domain::state::{Recorded, State, fold};
+use subledger::providers::{EventHint, by_slug};
+
+/// A delivery as it is understood: dedupe key and meaning of each event in it.
+#[derive(Clone)]
+pub struct Delivery(Rc<Vec<(String, Translation)>>);
+
+impl Delivery {
+    pub fn new(slug: &str, body: &[u8]) -> Self {
+        let provider = by_slug(slug).unwrap();
+        let hints = provider.split(body).unwrap();
+        let meaning = |hint: EventHint| (hint.dedupe_key, provider.translate(&body[hint.range], &[]).unwrap());
+        Self(Rc::new(hints.into_iter().map(meaning).collect()))
+    }
+}
+
+/// What was delivered so far.
+#[derive(Default)]
+pub struct Heard {
+    keys: BTreeSet<String>,
+    facts: Vec<Recorded>,
+    links: BTreeSet<Link>,
+}
+
+impl Heard {
+    pub fn all(deliveries: &[Delivery]) -> Self {
+        let mut heard = Self::default();
+        deliveries.iter().for_each(|delivery| heard.deliver(delivery));
+        heard
+    }
+
+    /// An event that was heard before is not another one.
+    pub fn deliver(&mut self, delivery: &Delivery) {
+        for (key, translation) in delivery.0.iter() {
+            if !self.keys.insert(key.clone()) {
+                continue;
+            }
+            let position = i64::try_from(self.keys.len()).unwrap();
+            self.facts.extend(translation.facts.iter().map(|fact| Recorded { position, fact: fact.clone() }));
+            self.links.extend(translation.links.iter().cloned());
+        }
+    }
+
+    /// Everything below a subscription, and the customers it names.
+    fn closure(&self, subscription: &Entity) -> BTreeSet<Entity> {
+        let mut found = BTreeSet::from([subscription.clone()]);
+        let mut todo = vec![subscription.clone()];
+        while let Some(parent) = todo.pop() {
+            for link in self.links.iter().filter(|l| l.parent == parent) {
+                if found.insert(link.child.clone()) {
+                    todo.push(link.child.clone());
+                }
+            }
+        }
+        let customers = self.links.iter().filter(|l| l.child == *subscription && l.parent.kind == EntityKind::Customer);
+        found.extend(customers.map(|l| l.parent.clone()));
+        found
+    }
+
+    fn mine(&self, subscription: &str) -> (Vec<Recorded>, Vec<Link>) {
+        let closure = self.closure(&Entity::subscription(subscription));
+        let facts = self.facts.iter().filter(|r| closure.contains(&r.fact.entity)).cloned().collect();
+        let links =
+            self.links.iter().filter(|l| closure.contains(&l.child) && closure.contains(&l.parent)).cloned().collect();
+        (facts, links)
+    }
+
+    pub fn state(&self, subscription: &str) -> State {
+        let (facts, links) = self.mine(subscription);
+        fold(subscription, facts, links)
+    }
+}
+
+/// Folds delivery by delivery, onto what is held where that is allowed, anew where it is not;
+/// answers with the state and how often each happened.
+pub fn step_by_step(batches: &[&[Delivery]], subscription: &str) -> (State, usize, usize) {
+    let mut heard = Heard::default();
+    let mut held: Option<State> = None;
+    let mut folded: BTreeMap<(i64, String), ()> = BTreeMap::new();
+    let (mut advanced, mut anew) = (0, 0);
+    for batch in batches {
+        let before = heard.keys.len();
+        batch.iter().for_each(|delivery| heard.deliver(delivery));
+        let (facts, links) = heard.mine(subscription);
+        let key = |r: &Recorded| (r.position, entity_and_identity(&r.fact));
+        let fresh: Vec<Recorded> = facts.iter().filter(|r| !folded.contains_key(&key(r))).cloned().collect();
+        folded.extend(facts.iter().map(|r| (key(r), ())));
+        // A new edge may have tied on what was delivered long before.
+        let is_old = fresh.iter().any(|r| usize::try_from(r.position).unwrap() <= before);
+        held = Some(match held {
+            Some(mut state) if !is_old && state.can_advance(&fresh) => {
+                advanced += 1;
+                state.advance(fresh, links);
+                state
+            }
+            _ => {
+                anew += 1;
+                fold(subscription, facts, links)
+            }
+        });
+    }
+    (held.unwrap(), advanced, anew)
+}
+
+fn entity_and_identity(fact: &Fact) -> String {
+    format!("{} {}", fact.entity.key(), fact.identity)
+}
