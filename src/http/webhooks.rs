@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{Problem, Shared};
 use crate::intake::refusals::Refused;
 use crate::intake::{IntakeError, Receipt};
-use crate::providers::Request;
+use crate::providers::{Answer, Request};
 use crate::registry::Source;
 
 /// Longest a body may take to arrive.
@@ -37,13 +37,23 @@ pub(super) async fn receive(app: Shared, request: HttpRequest, payload: web::Pay
     let headers = headers(&request);
     let asked = Request { headers: &headers, body: &body, url_token: request.match_info().get("url_token") };
     match app.intake.receive(source, &asked, room, Utc::now()).await {
-        Ok(receipt) => Ok(HttpResponse::Ok().json(answer(source, &receipt))),
+        Ok(receipt) => Ok(acknowledge(source, &asked, &receipt)),
         Err(IntakeError::Refused(refusal)) => {
-            let status = StatusCode::from_u16(source.provider.refusal_status()).unwrap_or(StatusCode::UNAUTHORIZED);
+            let status =
+                StatusCode::from_u16(source.provider.refusal_status(refusal)).unwrap_or(StatusCode::UNAUTHORIZED);
             let problem = Problem::new(status, "Delivery refused", refusal.to_string());
             Err(refuse(&app, source, &request, refusal.code(), problem, Some(body.len())))
         }
         Err(e) => Err(unavailable(e)),
+    }
+}
+
+/// As the provider wants to hear it.
+fn acknowledge(source: &Source, request: &Request<'_>, receipt: &Receipt) -> HttpResponse {
+    match source.provider.answer(request) {
+        Answer::Json => HttpResponse::Ok().json(answer(source, receipt)),
+        Answer::PartialIds(ids) => HttpResponse::Accepted().content_type("text/plain").body(ids.join("\n")),
+        Answer::Xml(body) => HttpResponse::Ok().content_type("text/xml; charset=utf-8").body(body),
     }
 }
 
