@@ -313,7 +313,8 @@ async fn bodies_are_given_back_as_harmless_attachments() {
         let mut request =
             service.http.post(format!("{}/webhooks/stripe-main", service.url)).header("content-type", sent);
         let stripe = subledger::providers::by_slug("stripe").unwrap();
-        for (name, value) in stripe.sign(body.as_bytes(), &crate::support::service::STRIPE_SECRET.into(), Utc::now()) {
+        let settings = crate::support::service::signing(crate::support::service::STRIPE_SECRET);
+        for (name, value) in stripe.sign(body.as_bytes(), &settings, Utc::now()) {
             request = request.header(name, value);
         }
         let stored: Value = request.body(body.clone()).send().await.unwrap().json().await.unwrap();
