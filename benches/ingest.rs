@@ -11,8 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use secrecy::SecretString;
-use subledger::providers::by_slug;
+use subledger::providers::{SourceSettings, by_slug};
 use support::{Bench, http, stripe_body};
 
 /// Bytes of a body: what an invoice event weighs.
@@ -59,20 +58,20 @@ static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 /// Events a second, p50 and p99 in ms.
 async fn deliveries(bench: &Bench, connections: usize) -> (f64, f64, f64) {
-    let secret: SecretString = support::STRIPE_SECRET.into();
+    let settings = SourceSettings { secrets: vec![support::STRIPE_SECRET.into()], ..SourceSettings::default() };
     let provider = by_slug("stripe").unwrap();
     let until = Instant::now() + Duration::from_secs(SECONDS);
     let address: Arc<str> = bench.address.as_str().into();
     let started = Instant::now();
     let tasks: Vec<_> = (0..connections)
         .map(|_| {
-            let (address, secret) = (address.clone(), secret.clone());
+            let (address, settings) = (address.clone(), settings.clone());
             tokio::spawn(async move {
                 let mut connection = http::Connection::open(&address).await;
                 let mut waits = Vec::new();
                 while Instant::now() < until {
                     let body = stripe_body(NEXT.fetch_add(1, Ordering::Relaxed), BODY_BYTES);
-                    let signed = provider.sign(body.as_bytes(), &secret, chrono::Utc::now());
+                    let signed = provider.sign(body.as_bytes(), &settings, chrono::Utc::now());
                     let sent = Instant::now();
                     let status = connection.post("/webhooks/stripe-main", &signed, body.as_bytes()).await;
                     assert_eq!(status, 200);

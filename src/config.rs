@@ -36,6 +36,7 @@ pub use network::Network;
 pub use report::{Problem, Problems, Warning};
 pub use rules::{rules_from_text, rules_hash, rules_text};
 pub use section::word::{Drift, LogFormat, ReconcilerMode, SourceMode};
+pub use sources::FIELD_NAMES;
 
 use report::Report;
 use section::Section;

@@ -23,6 +23,7 @@ mod subscriptions;
 mod view;
 mod webhooks;
 
+pub use auth::authenticate;
 pub use error::Problem;
 
 /// What the handlers work with.
@@ -49,6 +50,7 @@ pub fn shared(app: App) -> Shared {
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .app_data(web::QueryConfig::default().error_handler(|e, _| Problem::bad_request(e.to_string()).into()))
+        .app_data(web::JsonConfig::default().error_handler(|e, _| Problem::bad_request(e.to_string()).into()))
         .app_data(web::PathConfig::default().error_handler(|e, _| Problem::not_found(e.to_string()).into()))
         // Unauthenticated: process, readiness, and the providers with their own signatures.
         .route("/healthz", web::get().to(health::healthz))

@@ -1,4 +1,4 @@
-//! Intake: verify, split, append, and only then acknowledge.
+//! Intake: verify, blank what must never be stored, split, append, and only then acknowledge.
 //!
 //! Deliveries wait in one bounded queue a source; its flusher takes whatever is queued and
 //! appends it in one call, so that batches grow by themselves while a call is in flight.
@@ -133,8 +133,12 @@ impl Intake {
         now: DateTime<Utc>,
     ) -> Result<Receipt, IntakeError> {
         source.provider.verify(request, &source.settings, now)?;
+        let cuts = source.provider.blank(request)?;
+        let body = cut::blanked(request.body, &cuts).ok_or(Refusal::SessionId)?;
+        // From here on nobody sees the bytes as they came.
+        let request = &Request { body: &body, ..*request };
         let headers = kept_headers(source, request);
-        let (delivery, hints, unreadable) = match source.provider.split(request.body) {
+        let (delivery, hints, unreadable) = match source.provider.split(request) {
             Ok(hints) if hints.is_empty() => return Ok(Receipt { hints, appended: Vec::new(), unreadable: false }),
             Ok(hints) => match cut::readable(request.body, &hints, headers.clone(), now) {
                 Some(delivery) => (delivery, hints, false),
@@ -142,6 +146,7 @@ impl Intake {
             },
             Err(_) => (cut::unreadable(request.body, headers, now), Vec::new(), true),
         };
+        let delivery = NewDelivery { cuts, ..delivery };
         let appended = self.store(source.journal, delivery, room).await?;
         Ok(Receipt { hints, appended, unreadable })
     }

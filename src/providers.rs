@@ -2,6 +2,7 @@
 //! means), one folder each, all pure. [`PROVIDERS`] is the one list; a fifth provider is one
 //! folder, one line here, and fixtures.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
@@ -13,13 +14,16 @@ use crate::domain::fact::Translation;
 pub mod fastspring;
 mod json;
 mod out;
+pub mod salesforce;
+pub mod shopify;
 mod signature;
 pub mod stripe;
 #[cfg(test)]
 mod tests;
 
 /// Every provider this build knows.
-pub const PROVIDERS: [&dyn Provider; 2] = [&stripe::Stripe, &fastspring::FastSpring];
+pub const PROVIDERS: [&dyn Provider; 4] =
+    [&stripe::Stripe, &fastspring::FastSpring, &shopify::Shopify, &salesforce::Salesforce];
 
 /// The type of an event that could not be read.
 pub const UNREADABLE: &str = "unreadable";
@@ -70,6 +74,14 @@ pub struct SourceSettings {
     pub secrets: Vec<SecretString>,
     /// `true`: this source is live; test-mode events entitle nothing.
     pub livemode: bool,
+    /// Shopify: the shop's own `*.myshopify.com`.
+    pub shop_domain: Option<String>,
+    /// The last path segment that every delivery of this source must have been posted to.
+    pub url_token: Option<SecretString>,
+    /// Salesforce: the orgs that may post here.
+    pub organization_ids: Vec<String>,
+    /// Salesforce, by object: our name for a field → theirs.
+    pub fields: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// Why a delivery is refused. Nothing of it is kept but a line in the refusals.
@@ -85,6 +97,18 @@ pub enum Refusal {
     StaleTimestamp,
     #[error("the source has no secret configured")]
     NoSecret,
+    #[error("the last segment of the URL is not this source's token")]
+    WrongUrlToken,
+    #[error("the delivery is not of the configured shop")]
+    WrongShop,
+    #[error("the delivery is not of a configured organization")]
+    WrongOrganization,
+    #[error("the topic header is missing, or does not fit the body")]
+    WrongTopic,
+    #[error("the XML holds a document type declaration")]
+    Dtd,
+    #[error("the delivery may hold a session that cannot be cut out for sure; switch Send Session ID off")]
+    SessionId,
 }
 
 impl Refusal {
@@ -97,6 +121,22 @@ impl Refusal {
             Self::WrongSignature => "wrong_signature",
             Self::StaleTimestamp => "stale_timestamp",
             Self::NoSecret => "no_secret",
+            Self::WrongUrlToken => "wrong_url_token",
+            Self::WrongShop => "wrong_shop",
+            Self::WrongOrganization => "wrong_organization",
+            Self::WrongTopic => "wrong_topic",
+            Self::Dtd => "dtd",
+            Self::SessionId => "session_id",
+        }
+    }
+
+    /// The HTTP status, unless the provider has its own: who is not who they should be gets
+    /// 401, what must not even be read 400.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Dtd | Self::SessionId => 400,
+            _ => 401,
         }
     }
 }
@@ -124,6 +164,8 @@ pub enum Answer {
     Json,
     /// 202 `text/plain`: the ids of the events that were stored, one a line.
     PartialIds(Vec<String>),
+    /// 200 `text/xml` with exactly this body.
+    Xml(&'static str),
 }
 
 /// The body does not hold what this provider sends; the reason in plain words.
@@ -142,20 +184,38 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// A [`Refusal`]; nothing of the request is stored.
     fn verify(&self, request: &Request<'_>, settings: &SourceSettings, now: DateTime<Utc>) -> Result<(), Refusal>;
-    /// The HTTP status of a refusal (Stripe 400, others 401).
-    fn refusal_status(&self) -> u16 {
-        401
+    /// The HTTP status of a refusal (Stripe: always 400).
+    fn refusal_status(&self, refusal: Refusal) -> u16 {
+        refusal.status()
+    }
+    /// The bytes of a verified delivery that must never be stored: rising ranges, which are
+    /// overwritten before anything else is done with the body.
+    ///
+    /// # Errors
+    /// A [`Refusal`], when it cannot be told for sure which bytes they are.
+    fn blank(&self, _request: &Request<'_>) -> Result<Vec<Range<usize>>, Refusal> {
+        Ok(Vec::new())
     }
     /// Cuts a body into its events: 1..n ranges with hints.
     ///
     /// # Errors
     /// [`Unreadable`]: the delivery is kept as one event of type `unreadable`.
-    fn split(&self, body: &[u8]) -> Result<Vec<EventHint>, Unreadable>;
+    fn split(&self, request: &Request<'_>) -> Result<Vec<EventHint>, Unreadable>;
+    /// What to answer to a delivery that is stored.
+    fn answer(&self, _request: &Request<'_>) -> Answer {
+        Answer::Json
+    }
     /// What one event means. `part` is the byte range that [`Provider::split`] gave.
     ///
     /// # Errors
     /// [`Unreadable`]: the event is quarantined with the reason.
-    fn translate(&self, part: &[u8], headers: &[(String, String)]) -> Result<Translation, Unreadable>;
-    /// Headers that sign this body as the provider would (`subledger send`, tests).
-    fn sign(&self, body: &[u8], secret: &SecretString, now: DateTime<Utc>) -> Vec<(String, String)>;
+    fn translate(
+        &self,
+        part: &[u8],
+        headers: &[(String, String)],
+        settings: &SourceSettings,
+    ) -> Result<Translation, Unreadable>;
+    /// Headers with which the provider would send this body, signed with the first secret
+    /// (`subledger send`, tests).
+    fn sign(&self, body: &[u8], settings: &SourceSettings, now: DateTime<Utc>) -> Vec<(String, String)>;
 }

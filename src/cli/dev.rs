@@ -20,6 +20,8 @@ use crate::sandbox::{self, MANAGEMENT_KEY, Sandbox, SandboxOptions};
 
 /// Where the API listens unless told otherwise.
 const LISTEN: &str = "127.0.0.1:8080";
+/// The last segment of the demo's Salesforce URL.
+const TOKEN: &str = "demo0salesforce0main0url0token00";
 const SEED_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
@@ -136,6 +138,21 @@ secrets = ["demo-fastspring-main"]
 mode = "test"
 licensespring = "main"
 
+[sources.shopify-main]
+provider = "shopify"
+shop_domain = "demo.myshopify.com"
+secrets = ["shpss_demo_shopify_main"]
+mode = "test"
+licensespring = "main"
+
+[sources.salesforce-main]
+provider = "salesforce"
+url_token = "{TOKEN}"
+organization_ids = ["{organization}"]
+secrets = ["demo-salesforce-main-callouts"]
+mode = "test"
+licensespring = "main"
+
 [[catalog]]
 source = "stripe-main"
 match = {{ price = "{price}" }}
@@ -154,6 +171,18 @@ match = {{ path = "{path}" }}
 product_code = "PRO"
 policy_code = "pro-monthly"
 
+[[catalog]]
+source = "shopify-main"
+match = {{ sku = "{sku}" }}
+product_code = "PRO"
+policy_code = "pro-monthly"
+
+[[catalog]]
+source = "salesforce-main"
+match = {{ product_code = "{code}" }}
+product_code = "PRO"
+policy_code = "pro-monthly"
+
 [policy.default]
 extend_on = "payment"
 grace_days = 3
@@ -162,6 +191,9 @@ grace_days = 3
         sandbox = sandbox.api_addr(),
         price = stories::PRICE,
         path = stories::PATH,
+        sku = stories::shopify::SKU,
+        organization = stories::salesforce::ORGANIZATION,
+        code = stories::salesforce::PRODUCT_CODE,
     );
     write_secret(&file, text.as_bytes())?;
     Ok(file)
@@ -204,7 +236,8 @@ fn random(role: &str) -> String {
 }
 
 fn print_welcome(listen: &str, sandbox: &Sandbox, tokens: &Tokens, file: &Path, database: &Database) {
-    println!("webhooks        http://{listen}/webhooks/stripe-main and /webhooks/fastspring-main");
+    println!("webhooks        http://{listen}/webhooks/stripe-main, …/fastspring-main, …/shopify-main");
+    println!("                http://{listen}/webhooks/salesforce-main/{TOKEN}");
     println!("API             http://{listen}/v1/events");
     println!("admin token     {}", tokens.admin);
     println!("auditor token   {}", tokens.auditor);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::middleware::DefaultHeaders;
+use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::{App, HttpServer};
 use chrono::Utc;
 use deadpool_postgres::Pool;
@@ -98,6 +98,7 @@ pub(super) async fn serve(config: &Config, database: &Database, listener: TcpLis
     let server = HttpServer::new(move || {
         App::new()
             .app_data(app.clone())
+            .wrap(from_fn(http::authenticate))
             .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")))
             .configure(http::routes)
     })

@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::ConfigArg;
 use super::failure::Failure;
-use crate::config::{Config, LoadOptions, SourceMode, load, process_environment};
+use crate::config::{self, Config, LoadOptions, SourceMode, load, process_environment};
 use crate::ledger::journal::{self, JournalKind};
 use crate::postgres::DbError;
 use crate::providers::{PROVIDERS, SourceSettings, by_slug};
@@ -46,6 +46,18 @@ pub(super) fn find(arg: &ConfigArg) -> Result<Config, Failure> {
     read(&path(arg)?)
 }
 
+/// What a source's provider needs to know of its configuration.
+pub(super) fn of_source(source: &config::Source) -> SourceSettings {
+    SourceSettings {
+        secrets: source.secrets.clone(),
+        livemode: source.mode == SourceMode::Live,
+        shop_domain: source.shop_domain.clone(),
+        url_token: source.url_token.clone(),
+        organization_ids: source.organization_ids.clone(),
+        fields: source.fields.clone(),
+    }
+}
+
 /// Opens the journals that a configuration names.
 pub(super) async fn registry(config: &Config, client: &deadpool_postgres::Client) -> Result<Registry, DbError> {
     let mut registry =
@@ -57,7 +69,7 @@ pub(super) async fn registry(config: &Config, client: &deadpool_postgres::Client
     for (name, source) in &config.sources {
         let Some(provider) = by_slug(&source.provider) else { continue };
         let journal = journal::open(client, name, JournalKind::Source).await?;
-        let settings = SourceSettings { secrets: source.secrets.clone(), livemode: source.mode == SourceMode::Live };
+        let settings = of_source(source);
         let account = source.licensespring.clone().unwrap_or_default();
         registry.sources.insert(name.clone(), Source { name: name.clone(), journal, provider, settings, account });
     }

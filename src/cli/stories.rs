@@ -5,6 +5,9 @@
 use chrono::{DateTime, Months, NaiveTime, Utc};
 use serde_json::{Value, json};
 
+pub(super) mod salesforce;
+pub(super) mod shopify;
+
 /// The subscription the stories are about unless told otherwise.
 pub(super) const SUBSCRIPTION: &str = "sub_demo_1";
 /// The last period a story can be in.
@@ -19,25 +22,45 @@ const STRIPE: [&str; 9] =
     ["start", "trial", "renew", "seats", "payment-failed", "cancel-at-period-end", "uncancel", "cancel", "refund"];
 const FASTSPRING: [&str; 6] = ["start", "renew", "seats", "cancel", "uncancel", "deactivate"];
 
-/// The request bodies of a story, in the order in which they happen.
-pub(super) fn bodies(
+/// One delivery: its body, and the headers that do not follow from it.
+#[derive(Clone)]
+pub(super) struct Message {
+    /// Lower-case names.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Message {
+    fn of(body: &Value) -> Self {
+        Self { headers: Vec::new(), body: body.to_string().into_bytes() }
+    }
+}
+
+/// The deliveries of a story, in the order in which they happen.
+pub(super) fn messages(
     provider: &str,
     name: &str,
     subscription: &str,
     period: u32,
     now: DateTime<Utc>,
-) -> Result<Vec<Vec<u8>>, String> {
+) -> Result<Vec<Message>, String> {
     let known: &[&str] = match provider {
         "stripe" => &STRIPE,
         "fastspring" => &FASTSPRING,
+        "shopify" => &shopify::STORIES,
+        "salesforce" => &salesforce::STORIES,
         _ => &[],
     };
     if !known.contains(&name) {
         return Err(format!("no example {name} for {provider}; there are: {}", known.join(", ")));
     }
     let story = Story { subscription, period, now };
-    let bodies = if provider == "stripe" { story.stripe(name) } else { story.fastspring(name) };
-    Ok(bodies.into_iter().map(|b| b.to_string().into_bytes()).collect())
+    Ok(match provider {
+        "stripe" => story.stripe(name).iter().map(Message::of).collect(),
+        "fastspring" => story.fastspring(name).iter().map(Message::of).collect(),
+        "shopify" => shopify::messages(&story, name),
+        _ => salesforce::messages(&story, name),
+    })
 }
 
 struct Story<'a> {

@@ -17,8 +17,8 @@ const BODY_BYTES_MIN: u64 = 1024;
 const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 const POOL_SIZE_DEFAULT: usize = 16;
-/// One connection appends while another reads.
-const POOL_SIZE_MIN: u64 = 2;
+/// A turn of a reconciler holds three; the projector, the door and a reader need one each.
+const POOL_SIZE_MIN: u64 = 6;
 const POOL_SIZE_MAX: u64 = 500;
 
 const COALESCE_MS_MAX: u64 = 600_000;

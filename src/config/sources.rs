@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use reqwest::Url;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::network::is_loopback;
 use super::section::Section;
@@ -30,6 +30,21 @@ const NAME_CHARS_MAX: usize = 41;
 
 /// Own catalog rules only, unless asked: Shopify SKUs are chosen for T-shirts as well.
 const NO_INTEGRATION_KEYS: &str = "shopify";
+/// One secret signs for all shops that installed an app.
+const NAMES_SHOP: &str = "shopify";
+/// Its messages are not signed; the secret is in the URL.
+const SIGNS_WITH_URL: &str = "salesforce";
+
+/// 22 characters of base64url, or 32 of hex, hold 128 bits.
+const BASE64URL_CHARS_MIN: usize = 22;
+const HEX_CHARS_MIN: usize = 32;
+const NEW_TOKEN: &str = "make one with `openssl rand -hex 16`";
+
+/// Our names in `[sources.<name>.fields.<object>]`.
+#[rustfmt::skip] // a word list
+pub const FIELD_NAMES: [&str; 10] = [
+    "account", "contact", "product", "product_code", "email", "quantity", "status", "start_date", "end_date", "modified",
+];
 
 pub(super) fn accounts(root: &mut Section<'_>) -> BTreeMap<String, Account> {
     let named = root.named_sections("licensespring").into_iter();
@@ -102,18 +117,19 @@ fn source(name: &str, mut section: Section<'_>, around: &Around<'_>) -> Source {
     check_name(&section, name);
     check_not_a_journal_of_ours(&section, name);
     let provider = provider(&mut section, around.providers);
-    if !section.has_items("secrets") && !section.has("url_token") {
+    if !section.has_items("secrets") && !(provider == SIGNS_WITH_URL && section.has("url_token")) {
         section.problem("secrets", "has no secret", "add secrets = [{ env = \"NAME\" }]");
     }
+    check_needed(&section, &provider);
     let source = Source {
         secrets: section.secrets("secrets"),
         past_secrets: section.secrets("past_secrets"),
         mode: section.get_or("mode", SourceMode::Live),
         licensespring: account_of(&mut section, around.accounts),
         shop_domain: section.text("shop_domain"),
-        url_token: section.secret("url_token"),
-        organization_ids: section.get("organization_ids").unwrap_or_default(),
-        fields: section.get("fields").unwrap_or_default(),
+        url_token: url_token(&mut section),
+        organization_ids: organization_ids(&mut section),
+        fields: fields(&mut section),
         integration_keys: section.get_or("integration_keys", provider != NO_INTEGRATION_KEYS),
         silence_hours: section.has("silence_hours").then(|| section.number("silence_hours", 1, 1..=SILENCE_HOURS_MAX)),
         renamed_from: renamed_from(name, &mut section, around.names),
@@ -121,6 +137,50 @@ fn source(name: &str, mut section: Section<'_>, around: &Around<'_>) -> Source {
     };
     section.finish();
     source
+}
+
+/// What a provider's deliveries are held against, beside their signature.
+fn check_needed(section: &Section<'_>, provider: &str) {
+    if provider == NAMES_SHOP && !section.has("shop_domain") {
+        section.problem("shop_domain", "is missing", "add shop_domain = \"name.myshopify.com\"");
+    }
+    if provider == SIGNS_WITH_URL && !section.has_items("organization_ids") {
+        section.problem("organization_ids", "names no organization", "add organization_ids = [\"00D…\"]");
+    }
+}
+
+/// A secret that stands in a URL, so that guessing must be hopeless: 128 bits.
+fn url_token(section: &mut Section<'_>) -> Option<SecretString> {
+    let token = section.secret("url_token")?;
+    let text = token.expose_secret();
+    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_segment = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let length_min = if is_hex { HEX_CHARS_MIN } else { BASE64URL_CHARS_MIN };
+    if !is_segment || text.len() < length_min {
+        section.problem("url_token", "can be guessed, or does not fit into a URL", NEW_TOKEN);
+    }
+    Some(token)
+}
+
+fn organization_ids(section: &mut Section<'_>) -> Vec<String> {
+    let key = "organization_ids";
+    let ids: Vec<String> = section.get(key).unwrap_or_default();
+    let is_id = |id: &&String| matches!(id.len(), 15 | 18) && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    for id in ids.iter().filter(|id| !is_id(id)) {
+        section.problem(key, format!("is no organization's id: {id:?}"), "write the 18 characters of the org's id");
+    }
+    ids
+}
+
+fn fields(section: &mut Section<'_>) -> BTreeMap<String, BTreeMap<String, String>> {
+    let fields: BTreeMap<String, BTreeMap<String, String>> = section.get("fields").unwrap_or_default();
+    for (object, names) in &fields {
+        for ours in names.keys().filter(|ours| !FIELD_NAMES.contains(&ours.as_str())) {
+            let fix = format!("write one of {}", FIELD_NAMES.join(", "));
+            section.problem(&format!("fields.{object}.{ours}"), "is no field of ours", fix);
+        }
+    }
+    fields
 }
 
 fn provider(section: &mut Section<'_>, providers: &[&str]) -> String {

@@ -20,7 +20,12 @@ product_code = "PRO"
 "#;
 
 fn options(dev: bool, extra: &[(&str, &str)]) -> LoadOptions<'static> {
-    let always = [("LS_KEY", "ls-secret-value"), ("WHSEC", "whsec-secret-value"), ("BLANK", "")];
+    let always = [
+        ("LS_KEY", "ls-secret-value"),
+        ("WHSEC", "whsec-secret-value"),
+        ("TOKEN", "token-secret-value-0123456789"),
+        ("BLANK", ""),
+    ];
     let environment = always.iter().chain(extra).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     LoadOptions { dev, providers: &["stripe", "shopify", "salesforce"], environment }
 }
@@ -80,7 +85,7 @@ fn defaults_are_those_of_the_contract() {
 
 #[test]
 fn a_full_file_is_read() {
-    let text = GOOD.replace("[sources.stripe-main]", "[sources.old]\nprovider = \"shopify\"\nsecrets = [{ env = \"WHSEC\" }]\nshop_domain = \"a.myshopify.com\"\nsilence_hours = 48\nlicensespring = \"main\"\n[sources.sf]\nprovider = \"salesforce\"\nurl_token = { env = \"WHSEC\" }\norganization_ids = [\"00D000000000001AAA\"]\nlicensespring = \"main\"\n[sources.sf.fields.Asset]\nproduct_code = \"Code__c\"\n[sources.stripe-main]");
+    let text = GOOD.replace("[sources.stripe-main]", "[sources.old]\nprovider = \"shopify\"\nsecrets = [{ env = \"WHSEC\" }]\nshop_domain = \"a.myshopify.com\"\nsilence_hours = 48\nlicensespring = \"main\"\n[sources.sf]\nprovider = \"salesforce\"\nurl_token = { env = \"TOKEN\" }\norganization_ids = [\"00D000000000001AAA\"]\nlicensespring = \"main\"\n[sources.sf.fields.Asset]\nproduct_code = \"Code__c\"\n[sources.stripe-main]");
     let text = format!(
         "data_dir = \"/var/lib/x\"\n[database]\nurl = \"postgres://u@h/d\"\n[erasure]\n{text}\nsource = \"sf\"\nperiod = \"1m\"\n[policy.default]\ngrace_days = 0\n[policy.PRO]\non_cancel = \"expire_only\"\n[policy.sf]\n"
     );

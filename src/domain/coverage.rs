@@ -16,6 +16,9 @@ pub enum Loss {
     DisputeLost,
 }
 
+/// From, until.
+type Span = (DateTime<Utc>, DateTime<Utc>);
+
 /// The coverage of one item.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage {
@@ -93,26 +96,34 @@ fn of_snapshot(
 
 /// The end of the counting line with the latest start.
 fn latest(state: &State, counts: &impl Fn(Loss) -> bool, item: &Item, mine: impl Fn(&PaymentLine) -> bool) -> Coverage {
-    let mut best: Option<(&PaymentLine, &String)> = None;
-    let mut lost: Option<(&PaymentLine, &String, Loss)> = None;
+    let mut best: Option<(Span, &String)> = None;
+    let mut lost: Option<(Span, &String, Loss)> = None;
     for (id, payment) in state.payments.iter().filter(|(_, p)| buys(p)) {
         let how = loss(state, id, item);
-        for line in payment.payment.lines.iter().filter(|l| !l.metered && mine(l)) {
-            let later = |held: Option<&PaymentLine>| held.is_none_or(|h| (line.start, line.end) > (h.start, h.end));
+        let lines = payment.payment.lines.iter().filter(|l| !l.metered && mine(l)).map(|l| (l.start, l.end));
+        for line in lines.chain(whole_interval(state, payment)) {
             if counts(how) {
-                if later(best.map(|b| b.0)) {
+                if best.is_none_or(|(held, _)| line > held) {
                     best = Some((line, id));
                 }
-            } else if later(lost.as_ref().map(|l| l.0)) {
+            } else if lost.is_none_or(|(held, _, _)| line > held) {
                 lost = Some((line, id, how));
             }
         }
     }
     Coverage {
-        paid_through: best.map(|(line, _)| line.end),
+        paid_through: best.map(|((_, end), _)| end),
         payment: best.map(|(_, id)| id.clone()),
-        lost: lost.map(|(line, id, how)| Lost { payment: id.clone(), how, until: line.end }),
+        lost: lost.map(|((_, until), id, how)| Lost { payment: id.clone(), how, until }),
     }
+}
+
+/// A payment that does not say how long it lasts buys one interval of its subscription, every
+/// item alike, from when it was paid.
+fn whole_interval(state: &State, payment: &PaymentState) -> Option<Span> {
+    let interval = state.snapshot.as_ref().and_then(|s| s.value.interval)?;
+    let start = payment.paid_at.filter(|_| payment.payment.lines.is_empty())?;
+    Some((start, interval.after(start)))
 }
 
 fn buys(payment: &PaymentState) -> bool {

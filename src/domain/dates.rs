@@ -1,6 +1,7 @@
 //! Instants and the dates LicenseSpring is given.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Days, Months, NaiveDate, NaiveTime, Utc};
+use serde::{Deserialize, Serialize};
 
 /// The first UTC date at or after an instant. LicenseSpring ends a license at 00:00 UTC of its
 /// `validity_period`, so anything past midnight needs the next date.
@@ -29,9 +30,41 @@ pub fn rfc3339(instant: DateTime<Utc>) -> String {
     instant.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
 }
 
+/// How long something lasts, in calendar units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interval {
+    Days(u32),
+    Months(u32),
+}
+
+impl Interval {
+    /// Where it ends that begins at `start`; at the edge of the calendar, where it begins.
+    #[must_use]
+    pub fn after(self, start: DateTime<Utc>) -> DateTime<Utc> {
+        let end = match self {
+            Self::Days(days) => start.checked_add_days(Days::new(u64::from(days))),
+            Self::Months(months) => start.checked_add_months(Months::new(months)),
+        };
+        end.unwrap_or(start)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_interval_is_one_of_the_calendar() {
+        for (start, interval, end) in [
+            ("2026-01-31T10:00:00Z", Interval::Months(1), "2026-02-28T10:00:00Z"),
+            ("2026-01-31T10:00:00Z", Interval::Months(12), "2027-01-31T10:00:00Z"),
+            ("2026-02-27T10:00:00Z", Interval::Days(14), "2026-03-13T10:00:00Z"),
+            ("2026-01-01T00:00:00Z", Interval::Months(u32::MAX), "2026-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(rfc3339(interval.after(start.parse().unwrap())), end);
+        }
+    }
 
     #[test]
     fn midnight_stays_and_a_second_past_it_is_the_next_day() {

@@ -131,7 +131,7 @@ fn judge(state: &State, item: &Item, source: SourceContext<'_>, policy: Policy, 
     if source.live && !snapshot.livemode {
         return Verdict::nothing("test_mode");
     }
-    if let Some(verdict) = ended(snapshot, policy, now).or_else(|| suspended(state, snapshot, policy)) {
+    if let Some(verdict) = ended(state, item, snapshot, policy, now).or_else(|| suspended(state, snapshot, policy)) {
         return dated(verdict, state, item, policy);
     }
     match snapshot.status {
@@ -142,9 +142,14 @@ fn judge(state: &State, item: &Item, source: SourceContext<'_>, policy: Policy, 
 }
 
 /// The end: the provider's word, or a scheduled cancellation whose instant has come.
-fn ended(snapshot: &Snapshot, policy: Policy, now: DateTime<Utc>) -> Option<Verdict> {
+fn ended(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, now: DateTime<Utc>) -> Option<Verdict> {
     let scheduled = snapshot.cancel_at.is_some_and(|at| at <= now || policy.cancel_when == CancelWhen::AtOnce);
-    if snapshot.status != Status::Canceled && !scheduled {
+    let runs_out = || {
+        snapshot.runs_out
+            && policy.cancel_when == CancelWhen::PeriodEnd
+            && covered(state, item, snapshot, policy).paid_through.is_some_and(|end| end > now)
+    };
+    if !scheduled && (snapshot.status != Status::Canceled || runs_out()) {
         return None;
     }
     let mut verdict = Verdict::off(Standing::Ended, "canceled");

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::dates::Interval;
+
 /// The kind of thing a fact is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -134,7 +136,7 @@ pub enum FactBody {
 
 /// A subscription's status in provider-neutral words. Terminal is a property of the
 /// provider's snapshot ([`Snapshot::terminal`]), not of the word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     Incomplete,
@@ -144,6 +146,7 @@ pub enum Status {
     Unpaid,
     Paused,
     Canceled,
+    #[default]
     Unknown,
 }
 
@@ -172,7 +175,7 @@ pub struct PauseCollection {
 }
 
 /// The snapshot fields of a subscription that can matter to a license.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     pub status: Status,
     /// The provider's word, verbatim.
@@ -193,6 +196,17 @@ pub struct Snapshot {
     pub items_complete: bool,
     /// Where the provider's coverage is in the snapshot itself (FastSpring `next`): paid through here.
     pub paid_through: Option<DateTime<Utc>>,
+    /// The provider's own version of the object, where it has one (Shopify `revision_id`): a
+    /// lower one never replaces a higher one, whatever the clocks say.
+    #[serde(default)]
+    pub revision: Option<u64>,
+    /// How long a payment lasts that does not say so itself (Shopify's billing policy).
+    #[serde(default)]
+    pub interval: Option<Interval>,
+    /// Canceled in a way that leaves what was paid for: the provider has no cancellation at the
+    /// end of a period (Shopify).
+    #[serde(default)]
+    pub runs_out: bool,
 }
 
 /// One product line as the provider has it.
@@ -251,6 +265,10 @@ pub struct Payment {
     /// Amount paid, in minor units, where the provider says so.
     pub amount_paid: Option<i64>,
     pub lines: Vec<PaymentLine>,
+    /// What was bought, where subscriptions do not list it themselves (Shopify orders). Sorted
+    /// by `item_id`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<Item>,
 }
 
 /// One line of a payment: the time it buys for an item. Lines that give money back (a negative

@@ -33,11 +33,14 @@ pub struct Said<T> {
     pub key: FactKey,
 }
 
-/// A payment, and whether its voiding was a gift (voided while collection was paused).
+/// A payment, when it was first said to be paid, and whether its voiding was a gift (voided
+/// while collection was paused).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentState {
     pub payment: Payment,
     pub key: FactKey,
+    #[serde(default)]
+    pub paid_at: Option<DateTime<Utc>>,
     pub waived: bool,
 }
 
@@ -131,6 +134,7 @@ impl State {
                     self.heard.insert(recorded.fact.identity.clone());
                 }
             }
+            self.take_items_of_payments();
             self.last = instant.last().map(|r| r.fact.key.clone()).max(self.last.take());
             self.note_provenance(instant);
         }
@@ -156,6 +160,9 @@ impl State {
         let winner = sightings[decision.winner];
         if prior.is_some_and(|p| p.terminal && !winner.after.terminal) {
             return; // the provider's own word is final
+        }
+        if prior.is_some_and(|p| p.revision > winner.after.revision) {
+            return; // an older version, told later
         }
         let value = with_missing_items(winner.after, prior);
         self.snapshot = Some(Said { value, key: winner.key.clone() });
@@ -191,8 +198,28 @@ impl State {
         {
             payment.lines.clone_from(&held.payment.lines);
         }
+        if let Some(held) = held {
+            // What a later word does not mention stays as it was.
+            payment.amount_paid = payment.amount_paid.or(held.payment.amount_paid);
+            if payment.items.is_empty() {
+                payment.items.clone_from(&held.payment.items);
+            }
+        }
         let waived = lost && (collection_waived || held.is_some_and(|h| h.waived));
-        self.payments.insert(entity, PaymentState { payment, key: key.clone(), waived });
+        let paid_now = (payment.status == PaymentStatus::Paid).then_some(key.at);
+        let paid_at = held.and_then(|h| h.paid_at).or(paid_now);
+        self.payments.insert(entity, PaymentState { payment, key: key.clone(), paid_at, waived });
+    }
+
+    /// A subscription that does not list its items is for what was last paid for.
+    fn take_items_of_payments(&mut self) {
+        let paid = self.payments.values().filter(|p| p.paid_at.is_some() && !p.payment.items.is_empty());
+        let last = paid.max_by(|a, b| (a.paid_at, &a.key).cmp(&(b.paid_at, &b.key)));
+        if let (Some(last), Some(snapshot)) = (last, &mut self.snapshot)
+            && !snapshot.value.items_complete
+        {
+            snapshot.value.items.clone_from(&last.payment.items);
+        }
     }
 
     /// What a later fact does not mention stays as it was.
@@ -230,7 +257,8 @@ impl State {
                 && self.snapshot.as_ref().is_some_and(|s| s.key == r.fact.key)
         };
         let snapshot = instant.iter().find(stands).map(|r| (r.position, r.position));
-        if !field.ends_with("paid_through") {
+        let bought = || self.payments.values().any(|p| !p.payment.items.is_empty());
+        if !field.ends_with("paid_through") && !(field.starts_with("items.") && bought()) {
             return snapshot;
         }
         let mut money = instant.iter().filter(|r| {
@@ -322,7 +350,7 @@ impl State {
     /// `state_hash` and the clocks and ids it rests on: a rebuild must equal the live state.
     #[must_use]
     pub fn fold_hash(&self) -> String {
-        let payments: BTreeMap<_, _> = self.payments.iter().map(|(k, p)| (k, (&p.key, p.waived))).collect();
+        let payments: BTreeMap<_, _> = self.payments.iter().map(|(k, p)| (k, (&p.key, p.paid_at, p.waived))).collect();
         hash::of(&json!([
             self.canonical(),
             self.snapshot.as_ref().map(|s| &s.key),

@@ -58,6 +58,9 @@ fn snapshot(status: Status, items: Vec<Item>) -> Snapshot {
         items,
         items_complete: true,
         paid_through: None,
+        interval: None,
+        revision: None,
+        runs_out: false,
     }
 }
 
@@ -85,7 +88,7 @@ fn line(item: &str, from: &str, to: &str) -> PaymentLine {
 /// A payment of 1,000 for these lines, made when the first of them begins.
 fn payment(id: &str, status: PaymentStatus, lines: Vec<PaymentLine>) -> Recorded {
     let when = lines[0].start.format("%Y-%m-%d %H:%M:%S").to_string();
-    let body = Payment { payment_id: id.to_owned(), status, amount_paid: Some(1_000), lines };
+    let body = Payment { payment_id: id.to_owned(), status, amount_paid: Some(1_000), lines, items: vec![] };
     fact(Entity::new(EntityKind::Invoice, id), &when, 3, &format!("paid {id}"), FactBody::Payment(body))
 }
 

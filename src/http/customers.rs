@@ -150,7 +150,7 @@ pub(super) async fn timeline(
     let statuses: BTreeMap<i64, String> = rows.iter().map(|r| (r.get(0), r.get(1))).collect();
     let positions: Vec<i64> = statuses.keys().copied().collect();
     for event in read::at(&client, source.journal, &positions).await? {
-        let facts = meaning::of(source.provider, &event).translation.facts;
+        let facts = meaning::of(source, &event).translation.facts;
         let facts: Vec<Value> = facts.iter().map(|f| json!({"entity": f.entity.key(), "said": f.body})).collect();
         moments.push(moment(
             &source.name,

@@ -213,7 +213,7 @@ pub(super) async fn one(app: Shared, _: Auditor, path: web::Path<(String, i64)>)
 fn meaning_of(app: &Shared, journal: &Journal, event: &StoredEvent) -> (Value, Value) {
     match app.projector.registry.source_of(journal.id) {
         Some(source) => {
-            let meaning = meaning::of(source.provider, event);
+            let meaning = meaning::of(source, event);
             let entities: std::collections::BTreeSet<String> =
                 meaning.translation.facts.iter().map(|f| f.entity.key()).collect();
             (json!(meaning.translation.facts), json!(entities))

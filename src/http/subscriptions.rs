@@ -203,8 +203,7 @@ pub(super) async fn state(
 ) -> Result<Option<State>, Problem> {
     let place = view::live(client, source.journal).await?;
     let key = crate::domain::fact::Entity::subscription(id).key();
-    let gathered =
-        gather::facts(client, place, source.provider, std::slice::from_ref(&key), &HashMap::new(), up_to).await?;
+    let gathered = gather::facts(client, place, source, std::slice::from_ref(&key), &HashMap::new(), up_to).await?;
     let Some(mut gathered) = gathered.into_iter().next().map(|(_, g)| g) else { return Ok(None) };
     if let Some(as_of) = as_of {
         gathered.facts.retain(|r| r.fact.key.at <= as_of);

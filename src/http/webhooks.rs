@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{Problem, Shared};
 use crate::intake::refusals::Refused;
 use crate::intake::{IntakeError, Receipt, Room};
-use crate::providers::Request;
+use crate::providers::{Answer, Request};
 use crate::registry::Source;
 use crate::telemetry::meter;
 
@@ -39,9 +39,10 @@ pub(super) async fn receive(app: Shared, request: HttpRequest, payload: web::Pay
     let headers = headers(&request);
     let asked = Request { headers: &headers, body: &body, url_token: request.match_info().get("url_token") };
     match app.intake.receive(source, &asked, room, Utc::now()).await {
-        Ok(receipt) => Ok(HttpResponse::Ok().json(answer(source, &receipt))),
+        Ok(receipt) => Ok(acknowledge(source, &asked, &receipt)),
         Err(IntakeError::Refused(refusal)) => {
-            let status = StatusCode::from_u16(source.provider.refusal_status()).unwrap_or(StatusCode::UNAUTHORIZED);
+            let status =
+                StatusCode::from_u16(source.provider.refusal_status(refusal)).unwrap_or(StatusCode::UNAUTHORIZED);
             let problem = Problem::new(status, "Delivery refused", refusal.to_string());
             Err(refuse(&app, source, &request, refusal.code(), problem, Some(body.len())))
         }
@@ -49,9 +50,19 @@ pub(super) async fn receive(app: Shared, request: HttpRequest, payload: web::Pay
     }
 }
 
-fn answer(source: &Source, receipt: &Receipt) -> serde_json::Value {
+/// As the provider wants to hear it.
+fn acknowledge(source: &Source, request: &Request<'_>, receipt: &Receipt) -> HttpResponse {
     let stored = receipt.appended.iter().filter(|a| a.is_new).count();
     meter::delivery(&source.name, stored, receipt.appended.len() - stored);
+    match source.provider.answer(request) {
+        Answer::Json => HttpResponse::Ok().json(answer(source, receipt)),
+        Answer::PartialIds(ids) => HttpResponse::Accepted().content_type("text/plain").body(ids.join("\n")),
+        Answer::Xml(body) => HttpResponse::Ok().content_type("text/xml; charset=utf-8").body(body),
+    }
+}
+
+fn answer(source: &Source, receipt: &Receipt) -> serde_json::Value {
+    let stored = receipt.appended.iter().filter(|a| a.is_new).count();
     json!({
         "received": receipt.appended.len(),
         "stored": stored,

@@ -1,4 +1,8 @@
 //! Cutting a body into parts: one per event and the glue between them; together they are the body.
+//! What must never be stored is blanked before.
+
+use std::borrow::Cow;
+use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
@@ -8,6 +12,18 @@ use crate::providers::EventHint;
 
 /// The type of an event whose delivery the provider cannot read.
 const UNREADABLE: &str = "unreadable";
+/// What blanked bytes are overwritten with: harmless in XML, JSON and text alike.
+const FILLER: u8 = b'*';
+
+/// The body without what must never be stored, of the same length. `None`: the ranges are not
+/// ranges of the body, so it must not be stored at all.
+pub(super) fn blanked<'a>(body: &'a [u8], cuts: &[Range<usize>]) -> Option<Cow<'a, [u8]>> {
+    let mut body = Cow::Borrowed(body);
+    for cut in cuts {
+        body.to_mut().get_mut(cut.clone())?.fill(FILLER);
+    }
+    Some(body)
+}
 
 /// A delivery of readable events. `None`: the ranges are not rising ranges of the body.
 pub(super) fn readable(
@@ -39,7 +55,7 @@ pub(super) fn readable(
     if !rest.is_empty() {
         parts.push(rest.to_vec());
     }
-    Some(NewDelivery { received_at: now, headers, parts, events })
+    Some(NewDelivery { received_at: now, headers, cuts: Vec::new(), parts, events })
 }
 
 /// A delivery kept as one event, because its provider cannot read it.
@@ -48,6 +64,7 @@ pub(super) fn unreadable(body: &[u8], headers: Option<String>, now: DateTime<Utc
     NewDelivery {
         received_at: now,
         headers,
+        cuts: Vec::new(),
         parts: vec![body.to_vec()],
         events: vec![NewEvent {
             part: 0,
@@ -87,6 +104,14 @@ mod tests {
                 assert_eq!(delivery.parts[event.part], body[range]);
             }
         }
+    }
+
+    #[test]
+    fn what_is_blanked_keeps_its_place() {
+        let blank = |cuts: &[Range<usize>]| blanked(b"ab<secret>", cuts).map(Cow::into_owned);
+        assert_eq!(blank(&[]).unwrap(), b"ab<secret>");
+        assert_eq!(blank(&[0..1, 3..9]).unwrap(), b"*b<******>");
+        assert_eq!(blank(&[3..99]), None);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The one way in: `ledger.append`, one call for one journal, in one transaction.
 
+use std::ops::Range;
+
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 use rand::RngCore;
@@ -18,6 +20,8 @@ pub struct NewDelivery {
     pub received_at: DateTime<Utc>,
     /// Kept headers as JSON; never credentials.
     pub headers: Option<String>,
+    /// What was blanked in the body before it was cut.
+    pub cuts: Vec<Range<usize>>,
     pub parts: Vec<Vec<u8>>,
     pub events: Vec<NewEvent>,
 }
@@ -42,6 +46,7 @@ impl NewDelivery {
         Self {
             received_at: now,
             headers: None,
+            cuts: Vec::new(),
             parts: vec![body.to_string().into_bytes()],
             events: vec![NewEvent {
                 part: 0,
@@ -93,7 +98,7 @@ struct Arrays<'a> {
     part: Vec<i32>,
     received_at: Vec<DateTime<Utc>>,
     headers: Vec<Option<&'a str>>,
-    cuts: Vec<Option<&'a str>>,
+    cuts: Vec<Option<String>>,
     first: Vec<i32>,
     salt: Vec<[u8; SALT_BYTES]>,
     commitment: Vec<[u8; 32]>,
@@ -106,7 +111,7 @@ impl<'a> Arrays<'a> {
         for (number, delivery) in (1i32..).zip(deliveries) {
             arrays.received_at.push(delivery.received_at);
             arrays.headers.push(delivery.headers.as_deref());
-            arrays.cuts.push(None);
+            arrays.cuts.push(cuts_of(&delivery.cuts));
             arrays.first.push(next_index(&arrays.bytes));
             delivery.parts.iter().for_each(|part| arrays.push_part(part));
             delivery.events.iter().for_each(|event| arrays.push_event(number, event));
@@ -132,6 +137,12 @@ impl<'a> Arrays<'a> {
         self.delivery.push(delivery);
         self.part.push(i32::try_from(event.part).unwrap_or(i32::MAX));
     }
+}
+
+/// As Postgres writes an array: offset, length, offset, length, …
+fn cuts_of(cuts: &[Range<usize>]) -> Option<String> {
+    let pairs: Vec<String> = cuts.iter().map(|cut| format!("{},{}", cut.start, cut.len())).collect();
+    (!pairs.is_empty()).then(|| format!("{{{}}}", pairs.join(",")))
 }
 
 /// Arrays count from 1 in SQL.

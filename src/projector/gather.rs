@@ -9,7 +9,7 @@ use crate::domain::state::Recorded;
 use crate::ledger::read;
 use crate::postgres::DbError;
 use crate::projections::{Place, events, links};
-use crate::providers::Provider;
+use crate::registry::Source;
 
 use super::meaning::{self, Meaning};
 
@@ -33,7 +33,7 @@ pub struct Gathered {
 pub async fn facts(
     client: &impl GenericClient,
     place: Place,
-    provider: &dyn Provider,
+    source: &Source,
     subscriptions: &[String],
     known: &HashMap<i64, &Meaning>,
     up_to: i64,
@@ -65,7 +65,7 @@ pub async fn facts(
     let mut read_now: HashMap<i64, Meaning> = HashMap::new();
     for chunk in wanted.chunks(READ_POSITIONS_MAX) {
         for event in read::at(client, place.journal, chunk).await? {
-            read_now.insert(event.position, meaning::of(provider, &event));
+            read_now.insert(event.position, meaning::of(source, &event));
         }
     }
     for (subscription, closure) in &closures {

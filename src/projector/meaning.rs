@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::domain::fact::Translation;
 use crate::ledger::read::StoredEvent;
 use crate::projections::events::EventStatus;
-use crate::providers::Provider;
+use crate::registry::Source;
 
 /// The type under which a delivery is kept that its provider cannot read.
 pub const UNREADABLE: &str = "unreadable";
@@ -20,7 +20,7 @@ pub struct Meaning {
 
 /// Translates one event. Nothing it holds can stop the journal: a panic is a reason like any other.
 #[must_use]
-pub fn of(provider: &dyn Provider, event: &StoredEvent) -> Meaning {
+pub fn of(source: &Source, event: &StoredEvent) -> Meaning {
     let silent = |status, why: &str| Meaning {
         position: event.position,
         translation: Translation::default(),
@@ -30,7 +30,7 @@ pub fn of(provider: &dyn Provider, event: &StoredEvent) -> Meaning {
         return silent(EventStatus::Unreadable, "the delivery is well signed but is not what this provider sends");
     }
     let Some(bytes) = &event.bytes else { return silent(EventStatus::Recorded, "erased") };
-    match catch_unwind(AssertUnwindSafe(|| provider.translate(bytes, &event.headers))) {
+    match catch_unwind(AssertUnwindSafe(|| source.provider.translate(bytes, &event.headers, &source.settings))) {
         Ok(Ok(translation)) if translation.unknown_type => Meaning {
             position: event.position,
             translation,

@@ -114,15 +114,19 @@ async fn record(
 /// Starts a rebuild of everything; it takes the place of one that is not finished.
 ///
 /// # Errors
-/// The database cannot be written.
-pub async fn start(projector: &Projector, who: &str, reason: &str, promote: &str) -> Result<Rebuild, AppendError> {
-    let mut client = projector.pool.get().await.map_err(DbError::from)?;
+/// A journal is not configured here, or the database cannot be written.
+pub async fn start(projector: &Projector, who: &str, reason: &str, promote: &str) -> Result<Rebuild, ActError> {
+    let mut client = projector.pool.get().await?;
+    let journals = journal::all(&client).await?;
+    if let Some(unknown) = journals.values().find(|j| !projector.registry.knows(j.id)) {
+        return Err(ActError::UnknownJournal(unknown.name.clone()));
+    }
     let id = Uuid::now_v7();
     record(projector, &client, "rebuild_started", id, who, reason).await?;
     for other in list(&client, None).await? {
         move_to(&client, other.id, &["building", "catching_up", "ready"], "cancelled", None).await?;
     }
-    let journals: Vec<i32> = journal::all(&client).await?.into_keys().collect();
+    let journals: Vec<i32> = journals.into_keys().collect();
     let generation = generations::open(&mut client, &journals).await?;
     execute(&client, sql!("schema/statements/rebuild_create.sql"), &[&id, &generation, &promote, &who, &reason])
         .await?;
@@ -150,6 +154,9 @@ pub enum ActError {
     WrongState(String),
     #[error("the live generation keeps moving; try again")]
     NotCaughtUp,
+    /// Its rows can only be made by who knows its provider; a new generation would lose them.
+    #[error("the journal {0} is not in this instance's configuration: name it there, then rebuild")]
+    UnknownJournal(String),
     #[error(transparent)]
     Append(#[from] AppendError),
 }

@@ -32,7 +32,7 @@ pub(super) async fn project(
     batch: &[StoredEvent],
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
-    let meanings: Vec<Meaning> = batch.iter().map(|e| meaning::of(source.provider, e)).collect();
+    let meanings: Vec<Meaning> = batch.iter().map(|e| meaning::of(source, e)).collect();
     let poison = |m: &&Meaning| m.trouble.as_ref().is_some_and(|(s, _)| *s == EventStatus::Quarantined);
     meanings.iter().filter(poison).for_each(|_| meter::quarantined(&source.name));
     let new_edges = note(client, place, &meanings).await?;
@@ -190,7 +190,7 @@ impl Work<'_> {
         }
         let keys: Vec<String> = anew.iter().map(|(s, _)| s.clone()).collect();
         let known: HashMap<i64, &Meaning> = self.meanings.iter().map(|m| (m.position, m)).collect();
-        let mut gathered = gather::facts(client, self.place, self.source.provider, &keys, &known, self.to).await?;
+        let mut gathered = gather::facts(client, self.place, self.source, &keys, &known, self.to).await?;
         let mut found = Vec::new();
         let mut states = Vec::with_capacity(anew.len());
         for (subscription, held) in anew {

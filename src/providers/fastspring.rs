@@ -3,9 +3,8 @@
 //! One delivery holds 1..n events of different types, in no order.
 
 use chrono::{DateTime, Utc};
-use secrecy::SecretString;
 
-use super::{EventHint, Provider, Refusal, Request, SourceSettings, Unreadable};
+use super::{EventHint, Provider, Refusal, Request, SourceSettings, Unreadable, signature};
 use crate::domain::fact::Translation;
 
 mod orders;
@@ -32,15 +31,20 @@ impl Provider for FastSpring {
         verify::verify(request, settings)
     }
 
-    fn split(&self, body: &[u8]) -> Result<Vec<EventHint>, Unreadable> {
-        wire::split(body)
+    fn split(&self, request: &Request<'_>) -> Result<Vec<EventHint>, Unreadable> {
+        wire::split(request.body)
     }
 
-    fn translate(&self, part: &[u8], _headers: &[(String, String)]) -> Result<Translation, Unreadable> {
+    fn translate(
+        &self,
+        part: &[u8],
+        _headers: &[(String, String)],
+        _settings: &SourceSettings,
+    ) -> Result<Translation, Unreadable> {
         translate::translate(part)
     }
 
-    fn sign(&self, body: &[u8], secret: &SecretString, _now: DateTime<Utc>) -> Vec<(String, String)> {
-        verify::sign(body, secret)
+    fn sign(&self, body: &[u8], settings: &SourceSettings, _now: DateTime<Utc>) -> Vec<(String, String)> {
+        verify::sign(body, signature::first(settings))
     }
 }

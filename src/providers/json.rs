@@ -1,6 +1,8 @@
 //! Tolerant reading of providers' JSON: a missing key, a null and a nonsense value are all
 //! "not said"; ids never pass through a float; nothing here can panic or echo what it read.
 
+use std::ops::Range;
+
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
@@ -42,6 +44,14 @@ pub fn shallow_object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unread
         Some(_) => Err(unreadable("not a JSON object")),
         None => Err(unreadable("empty")),
     }
+}
+
+/// Where a part of a text, borrowed from it, stands in it.
+pub fn range_in(text: &str, part: &str) -> Result<Range<usize>, Unreadable> {
+    let start = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize);
+    let range = start.and_then(|start| Some(start..start.checked_add(part.len())?));
+    let range = range.filter(|range| text.get(range.clone()) == Some(part));
+    range.ok_or_else(|| unreadable("an event outside of its own body"))
 }
 
 /// serde's own messages quote the offending value; these do not.
@@ -138,6 +148,30 @@ pub fn seconds_at(value: &Value, path: &str) -> Option<DateTime<Utc>> {
 pub fn millis(value: &Value) -> Option<DateTime<Utc>> {
     let millis = whole(value).filter(|ms| (0..=SECONDS_MAX.saturating_mul(1000)).contains(ms))?;
     DateTime::from_timestamp_millis(millis)
+}
+
+/// The instant in RFC 3339, with whatever offset, under this path.
+pub fn instant_at(value: &Value, path: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(at(value, path)?.as_str()?).ok().map(|at| at.to_utc())
+}
+
+/// Money in hundredths, read from its digits: no float is ever calculated with. Amounts are
+/// only compared with amounts of the same order, so the currency's own minor unit is no matter.
+pub fn hundredths(value: &Value) -> Option<i64> {
+    let written = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        _ => return None,
+    };
+    let (whole, fraction) = written.split_once('.').unwrap_or((&written, ""));
+    let digits = fraction.bytes().all(|byte| byte.is_ascii_digit());
+    // Beyond hundredths only zeros may follow, else the amount is not one of money as we know it.
+    let exact = fraction.bytes().skip(2).all(|byte| byte == b'0');
+    let negative = whole.starts_with('-');
+    let cents: i64 = format!("{fraction:0<2}").get(..2)?.parse().ok()?;
+    let whole: i64 = whole.parse().ok()?;
+    let hundreds = whole.checked_mul(100).filter(|_| digits && exact)?;
+    if negative { hundreds.checked_sub(cents) } else { hundreds.checked_add(cents) }
 }
 
 /// A count of seats. `Ok(None)`: not said.

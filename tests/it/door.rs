@@ -10,7 +10,7 @@ use subledger::providers::by_slug;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::eventually;
-use crate::support::service::{FASTSPRING_SECRET, STRIPE_SECRET, Service};
+use crate::support::service::{FASTSPRING_SECRET, STRIPE_SECRET, Service, signing};
 use crate::support::stripe::{DAY, event, invoice, subscription};
 
 /// The default of `server.max_body_bytes`.
@@ -19,7 +19,7 @@ const BODY_BYTES_MAX: usize = 8 << 20;
 type Headers = Vec<(String, String)>;
 
 fn signed(slug: &str, secret: &str, body: &[u8], at: DateTime<Utc>) -> Headers {
-    by_slug(slug).unwrap().sign(body, &secret.into(), at)
+    by_slug(slug).unwrap().sign(body, &signing(secret), at)
 }
 
 async fn post(service: &Service, source: &str, headers: &Headers, body: &[u8]) -> reqwest::Response {

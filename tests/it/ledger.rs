@@ -132,7 +132,8 @@ async fn a_held_old_snapshot_neither_blocks_nor_corrupts_appends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn duplicates_are_answered_with_the_first_position() {
     let one = |key| single(key, "x");
-    let rows: [(&str, Vec<NewDelivery>, Vec<(i64, bool)>); 5] = [
+    type Answers = Vec<(i64, bool)>;
+    let rows: [(&str, Vec<NewDelivery>, Answers); 5] = [
         ("new", vec![one("a"), one("b")], vec![(1, true), (2, true)]),
         ("in a later batch", vec![one("a")], vec![(1, false)]),
         (

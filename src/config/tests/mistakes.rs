@@ -43,7 +43,7 @@ fn each_mistake_is_one_line() {
         ),
         (
             "+[database]\nurl = \"postgres://u@h/d\"\npool_size = 1",
-            "database.pool_size: cannot be 1; write a number from 2 to 500",
+            "database.pool_size: cannot be 1; write a number from 6 to 500",
         ),
         ("+[database]\nmigrate = \"yes\"", "database.migrate: cannot be \"yes\"; write true or false"),
         (

@@ -7,8 +7,9 @@
 use serde_json::Value;
 
 use super::translate::Reading;
-use super::wire::{hundredths, reference};
+use super::wire::reference;
 use crate::domain::fact::{Dispute, DisputeStatus, Entity, EntityKind, FactBody, Payment, PaymentStatus, Refund};
+use crate::providers::json::hundredths;
 use crate::providers::out::{entity, rank};
 use crate::providers::{Unreadable, json};
 
@@ -80,7 +81,7 @@ fn payment(
     total: Option<&Value>,
 ) -> Result<(), Unreadable> {
     let amount_paid = total.and_then(hundredths);
-    let body = Payment { payment_id: order.id.clone(), status, amount_paid, lines: Vec::new() };
+    let body = Payment { payment_id: order.id.clone(), status, amount_paid, lines: Vec::new(), items: Vec::new() };
     reading.say(order, clock, rank::CHANGES, FactBody::Payment(body))
 }
 

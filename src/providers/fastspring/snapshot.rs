@@ -55,6 +55,7 @@ pub fn snapshot(data: &Value, said: &Said) -> Result<Snapshot, Unreadable> {
         items,
         items_complete,
         paid_through,
+        ..Snapshot::default()
     })
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::fact::*;
-use crate::providers::tests::{Verdict, fastspring_samples, instant, settings};
+use crate::providers::tests::{Verdict, fastspring_samples, instant, settings, split};
 use crate::providers::{UNREADABLE, hashed_key};
 
 mod events;
@@ -51,7 +51,7 @@ fn signatures() {
             "{header}"
         );
     }
-    assert_eq!(FastSpring.refusal_status(), 401);
+    assert_eq!(FastSpring.refusal_status(Refusal::WrongSignature), 401);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_post_is_cut_into_the_exact_bytes_of_its_events() {
     );
     let (odd, long) = (r#"{"type":"no.id"}"#, format!(r#"{{"id":"{}","type":"a\u0000b"}}"#, "x".repeat(300)));
     let body = format!("{{ \"more\": [1], \"events\" : [ {one} ,\n{two},{odd}, 7,{long}, {{\"id\":\"e3\"}} ] }}");
-    let events = FastSpring.split(body.as_bytes()).unwrap();
+    let events = split(&FastSpring, body.as_bytes()).unwrap();
     let parts: Vec<_> = events.iter().map(|event| &body[event.range.clone()]).collect();
     assert_eq!(parts, [one, two, odd, "7", &long, r#"{"id":"e3"}"#]);
     let keys: Vec<_> =
@@ -83,7 +83,7 @@ fn a_post_is_cut_into_the_exact_bytes_of_its_events() {
     );
     assert_eq!((events[0].occurred_at, events[0].livemode), (Some(instant("2019-04-01T04:24:28.031Z")), Some(true)));
     assert_eq!((events[1].occurred_at, events[1].livemode), (None, None));
-    assert_eq!(FastSpring.split(br#"{"events":[]}"#), Ok(vec![]));
+    assert_eq!(split(&FastSpring, br#"{"events":[]}"#), Ok(vec![]));
 }
 
 // ---- for the tests of what events come to
@@ -92,7 +92,7 @@ const CREATED: i64 = 1_554_092_668_031; // 2019-04-01T04:24:28.031Z
 
 fn try_translated(id: &str, kind: &str, data: Value) -> Result<Translation, Unreadable> {
     let event = json!({"id":id,"type":kind,"created":CREATED,"live":true,"data":data});
-    FastSpring.translate(event.to_string().as_bytes(), &[])
+    FastSpring.translate(event.to_string().as_bytes(), &[], &SourceSettings::default())
 }
 
 fn translated(kind: &str, data: Value) -> Translation {

@@ -8,9 +8,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
-use subtle::{Choice, ConstantTimeEq};
 
-use crate::providers::signature::{hmac_sha256, usable};
+use crate::providers::signature::{base64_mac, hmac_sha256, made_by_any, usable};
 use crate::providers::{Refusal, Request, SourceSettings};
 
 pub const HEADER: &str = "x-fs-signature";
@@ -21,21 +20,12 @@ pub fn verify(request: &Request<'_>, settings: &SourceSettings) -> Result<(), Re
     if secrets.is_empty() {
         return Err(Refusal::NoSecret);
     }
-    let header = request.header(HEADER).map(str::trim).filter(|header| !header.is_empty());
-    let given = STANDARD.decode(header.ok_or(Refusal::MissingSignature)?).map_err(|_| Refusal::MalformedSignature)?;
-    // The hex form of a digest is base64 too, of other bytes and another length.
-    let given: [u8; 32] = given.try_into().map_err(|_| Refusal::MalformedSignature)?;
-
-    let mut matches = Choice::from(0);
-    for secret in secrets {
-        let Some(expected) = hmac_sha256(secret, &[request.body]) else { continue };
-        matches |= expected.ct_eq(&given);
-    }
-    if bool::from(matches) { Ok(()) } else { Err(Refusal::WrongSignature) }
+    let given = base64_mac(request.header(HEADER))?;
+    if made_by_any(&secrets, &given, &[request.body]) { Ok(()) } else { Err(Refusal::WrongSignature) }
 }
 
 /// The header FastSpring would send with this body.
-pub fn sign(body: &[u8], secret: &SecretString) -> Vec<(String, String)> {
-    let signature = hmac_sha256(secret, &[body]).map(|mac| STANDARD.encode(mac));
+pub fn sign(body: &[u8], secret: SecretString) -> Vec<(String, String)> {
+    let signature = hmac_sha256(&secret, &[body]).map(|mac| STANDARD.encode(mac));
     vec![(HEADER.to_owned(), signature.unwrap_or_default())]
 }

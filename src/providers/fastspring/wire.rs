@@ -42,10 +42,7 @@ pub fn split(body: &[u8]) -> Result<Vec<EventHint>, Unreadable> {
 
 /// One bad element must not block the others: it becomes an event of type `unreadable`.
 fn hint(text: &str, element: &str) -> Result<EventHint, Unreadable> {
-    let start = (element.as_ptr() as usize).checked_sub(text.as_ptr() as usize);
-    let range = start.and_then(|start| Some(start..start.checked_add(element.len())?));
-    let range = range.filter(|range| text.get(range.clone()) == Some(element));
-    let range = range.ok_or_else(|| json::unreadable("an event outside of its own body"))?;
+    let range = json::range_in(text, element)?;
 
     let head: Head = json::object(element).unwrap_or_default();
     let (id, kind) = (json::id(&head.id), head.kind.as_str().filter(|kind| !kind.is_empty()));
@@ -106,23 +103,4 @@ pub fn reference(kind: EntityKind, value: Option<&Value>) -> Option<Entity> {
         _ => &["id"],
     };
     entity(kind, json::id_in(value?, keys))
-}
-
-/// Money in hundredths, read from its digits: no float is ever calculated with. Amounts are
-/// only compared with amounts of the same order, so the currency's own minor unit is no matter.
-pub fn hundredths(value: &Value) -> Option<i64> {
-    let written = match value {
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => text.clone(),
-        _ => return None,
-    };
-    let (whole, fraction) = written.split_once('.').unwrap_or((&written, ""));
-    let digits = fraction.bytes().all(|byte| byte.is_ascii_digit());
-    // Beyond hundredths only zeros may follow, else the amount is not one of money as we know it.
-    let exact = fraction.bytes().skip(2).all(|byte| byte == b'0');
-    let negative = whole.starts_with('-');
-    let cents: i64 = format!("{fraction:0<2}").get(..2)?.parse().ok()?;
-    let whole: i64 = whole.parse().ok()?;
-    let hundreds = whole.checked_mul(100).filter(|_| digits && exact)?;
-    if negative { hundreds.checked_sub(cents) } else { hundreds.checked_add(cents) }
 }

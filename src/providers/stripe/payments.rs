@@ -24,6 +24,7 @@ pub fn invoice(reading: &mut Reading<'_>) {
         status,
         amount_paid: json::at(object, "amount_paid").and_then(json::whole),
         lines: json::list(object, "lines/data").iter().filter_map(line).collect(),
+        items: Vec::new(),
     };
     reading.say(&invoice, 0, payment_rank(status), FactBody::Payment(payment));
 

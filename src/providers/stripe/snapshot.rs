@@ -33,7 +33,7 @@ pub fn snapshot(subscription: &Value, livemode: bool, deleted: bool) -> Result<S
         pause_collection: json::at(subscription, "pause_collection").map(pause_collection),
         items,
         items_complete,
-        paid_through: None,
+        ..Snapshot::default()
     })
 }
 

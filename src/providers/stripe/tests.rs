@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::fact::*;
-use crate::providers::tests::{Verdict, fixtures, samples, settings};
+use crate::providers::tests::{Verdict, fixtures, samples, settings, split};
 
 mod events;
 mod payments;
@@ -70,8 +70,8 @@ fn signatures() {
     for (body, header, secrets, now, expected) in table {
         assert_eq!(check(body, header, secrets, now), expected, "{header} at {now}");
     }
-    assert_eq!(Stripe.sign(B.as_bytes(), &OLD.into(), at(1_700_000_000))[0].1, plain);
-    assert_eq!(Stripe.refusal_status(), 400);
+    assert_eq!(Stripe.sign(B.as_bytes(), &settings(&[OLD]), at(1_700_000_000))[0].1, plain);
+    assert_eq!(Stripe.refusal_status(Refusal::WrongSignature), 400);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn the_body_is_one_event_with_a_key_of_account_id_and_version() {
     ];
     for (body, dedupe_key, external_id, occurred_at, livemode) in table {
         let text = body.to_string();
-        let [hint] = <[EventHint; 1]>::try_from(Stripe.split(text.as_bytes()).unwrap()).unwrap();
+        let [hint] = <[EventHint; 1]>::try_from(split(&Stripe, text.as_bytes()).unwrap()).unwrap();
         assert_eq!((hint.dedupe_key.as_str(), hint.external_id.as_str()), (dedupe_key, external_id));
         assert_eq!((hint.occurred_at, hint.livemode, hint.range), (occurred_at, livemode, 0..text.len()));
     }
@@ -136,7 +136,7 @@ fn event(kind: &str, object: Value) -> Value {
 }
 
 fn translated(event: &Value) -> Translation {
-    Stripe.translate(event.to_string().as_bytes(), &[]).unwrap()
+    Stripe.translate(event.to_string().as_bytes(), &[], &SourceSettings::default()).unwrap()
 }
 
 fn translated_as(kind: &str, object: Value) -> Translation {

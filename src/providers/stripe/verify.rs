@@ -40,9 +40,9 @@ pub fn verify(request: &Request<'_>, settings: &SourceSettings, now: DateTime<Ut
 }
 
 /// The header Stripe would send with this body at `now`.
-pub fn sign(body: &[u8], secret: &SecretString, now: DateTime<Utc>) -> Vec<(String, String)> {
+pub fn sign(body: &[u8], secret: SecretString, now: DateTime<Utc>) -> Vec<(String, String)> {
     let t = now.timestamp().to_string();
-    let signature = expected(secret, &t, body).unwrap_or_default();
+    let signature = expected(&secret, &t, body).unwrap_or_default();
     vec![(HEADER.to_owned(), format!("t={t},v1={signature}"))]
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use subledger::domain::fact::{Entity, EntityKind, Fact, Link, Translation};
 use subledger::domain::state::{Recorded, State, fold};
-use subledger::providers::{EventHint, by_slug};
+use subledger::providers::{EventHint, Request, SourceSettings, by_slug};
 
 /// A delivery as it is understood: dedupe key and meaning of each event in it.
 #[derive(Clone)]
@@ -15,8 +15,10 @@ pub struct Delivery(Rc<Vec<(String, Translation)>>);
 impl Delivery {
     pub fn new(slug: &str, body: &[u8]) -> Self {
         let provider = by_slug(slug).unwrap();
-        let hints = provider.split(body).unwrap();
-        let meaning = |hint: EventHint| (hint.dedupe_key, provider.translate(&body[hint.range], &[]).unwrap());
+        let hints = provider.split(&Request { headers: &[], body, url_token: None }).unwrap();
+        let settings = SourceSettings::default();
+        let meaning =
+            |hint: EventHint| (hint.dedupe_key, provider.translate(&body[hint.range], &[], &settings).unwrap());
         Self(Rc::new(hints.into_iter().map(meaning).collect()))
     }
 }

@@ -61,6 +61,7 @@ async fn start() -> Cluster {
 }
 
 /// Statics are not dropped: a shell waits for this process and clears up after it.
+#[allow(clippy::zombie_processes)] // it outlives us, that is its purpose
 fn stop_when_we_are_gone(directory: &std::path::Path) {
     let script = format!(
         "while kill -0 {pid} 2>/dev/null; do sleep 0.2; done; \

@@ -23,6 +23,7 @@ pub fn delivery(parts: &[&str], events: &[(usize, &str)]) -> NewDelivery {
     NewDelivery {
         received_at: chrono::Utc::now(),
         headers: Some(r#"{"content-type":"application/json"}"#.to_owned()),
+        cuts: vec![],
         parts: parts.iter().map(|p| p.as_bytes().to_vec()).collect(),
         events: events.iter().map(|(part, key)| event(*part, key)).collect(),
     }

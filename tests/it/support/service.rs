@@ -2,18 +2,29 @@
 
 use std::process::{Child, Command, Stdio};
 
-use reqwest::StatusCode;
+use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use subledger::control::{self, Role};
-use subledger::providers::by_slug;
+use subledger::providers::{SourceSettings, by_slug};
 
 use super::cluster::Database;
 use super::sandbox::Sandbox;
 use super::{Scratch, eventually, free_port};
 
-/// The secrets of the two sources.
+/// The secrets of the sources.
 pub const STRIPE_SECRET: &str = "whsec_test_stripe_main";
 pub const FASTSPRING_SECRET: &str = "test-fastspring-main";
+pub const SHOPIFY_SECRET: &str = "shpss_test_shopify_main";
+pub const SALESFORCE_SECRET: &str = "test-salesforce-main";
+pub const SALESFORCE_TOKEN: &str = "0123456789abcdef0123456789abcdef";
+/// Whose deliveries the last two take.
+pub const SHOP: &str = "test.myshopify.com";
+pub const ORGANIZATION: &str = "00D5g00000AbCdEEAV";
+
+/// The settings of a source that signs with one secret.
+pub fn signing(secret: &str) -> SourceSettings {
+    SourceSettings { secrets: vec![secret.into()], ..SourceSettings::default() }
+}
 
 /// A running `subledger serve`, killed at the end.
 pub struct Service {
@@ -29,7 +40,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// A database, a sandbox and a service with sources `stripe-main` and `fastspring-main`
+    /// A database, a sandbox and a service with a source of every provider (`stripe-main`, …)
     /// and a coalescing window of 300 ms.
     pub async fn start() -> Self {
         Self::start_with("").await
@@ -88,6 +99,9 @@ impl Service {
             .env("SUBLEDGER_CONFIG", &self.config)
             .env("TEST_STRIPE_SECRET", STRIPE_SECRET)
             .env("TEST_FASTSPRING_SECRET", FASTSPRING_SECRET)
+            .env("TEST_SHOPIFY_SECRET", SHOPIFY_SECRET)
+            .env("TEST_SALESFORCE_SECRET", SALESFORCE_SECRET)
+            .env("TEST_SALESFORCE_TOKEN", SALESFORCE_TOKEN)
             .env("TEST_LICENSESPRING_KEY", "sandbox.management-key");
         command
     }
@@ -164,18 +178,35 @@ pub struct Poster {
 impl Poster {
     /// Posts a body signed as the provider would; the connection may break.
     pub async fn try_post(&self, source: &str, body: &[u8]) -> reqwest::Result<(StatusCode, Value)> {
-        let (slug, secret) = match source {
-            "stripe-main" => ("stripe", STRIPE_SECRET),
-            _ => ("fastspring", FASTSPRING_SECRET),
-        };
-        let url = format!("{}/webhooks/{source}", self.url);
-        let mut request = self.http.post(url).header("content-type", "application/json");
-        for (name, value) in by_slug(slug).unwrap().sign(body, &secret.into(), chrono::Utc::now()) {
-            request = request.header(name, value);
-        }
-        let answer = request.body(body.to_vec()).send().await?;
+        let answer = self.send(source, body, &[]).await?;
         let status = answer.status();
         Ok((status, answer.json().await.unwrap_or(Value::Null)))
+    }
+
+    /// The same with headers of the delivery's own.
+    pub async fn send(&self, source: &str, body: &[u8], own: &[(&str, &str)]) -> reqwest::Result<Response> {
+        let (slug, secret) = match source {
+            "stripe-main" => ("stripe", STRIPE_SECRET),
+            "fastspring-main" => ("fastspring", FASTSPRING_SECRET),
+            "shopify-main" => ("shopify", SHOPIFY_SECRET),
+            _ => ("salesforce", SALESFORCE_SECRET),
+        };
+        let token = if slug == "salesforce" { format!("/{SALESFORCE_TOKEN}") } else { String::new() };
+        let settings = SourceSettings {
+            secrets: vec![secret.into()],
+            shop_domain: Some(SHOP.to_owned()),
+            ..SourceSettings::default()
+        };
+        let signed = by_slug(slug).unwrap().sign(body, &settings, chrono::Utc::now());
+        let own = own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let mut headers =
+            std::collections::BTreeMap::from([("content-type".to_owned(), "application/json".to_owned())]);
+        headers.extend(signed.into_iter().chain(own));
+        let mut request = self.http.post(format!("{}/webhooks/{source}{token}", self.url));
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        request.body(body.to_vec()).send().await
     }
 }
 
@@ -211,6 +242,27 @@ provider = "fastspring"
 secrets = [{{ env = "TEST_FASTSPRING_SECRET" }}]
 mode = "live"
 licensespring = "main"
+[sources.shopify-main]
+provider = "shopify"
+secrets = [{{ env = "TEST_SHOPIFY_SECRET" }}]
+shop_domain = "{SHOP}"
+mode = "live"
+licensespring = "main"
+[sources.salesforce-main]
+provider = "salesforce"
+secrets = [{{ env = "TEST_SALESFORCE_SECRET" }}]
+url_token = {{ env = "TEST_SALESFORCE_TOKEN" }}
+organization_ids = ["{ORGANIZATION}"]
+mode = "live"
+licensespring = "main"
+[[catalog]]
+match = {{ sku = "PRO-M" }}
+product_code = "PRO"
+policy_code = "pro-monthly"
+[[catalog]]
+match = {{ product_code = "APP-PRO-Y" }}
+product_code = "PRO"
+policy_code = "pro-monthly"
 [[catalog]]
 match = {{ price = "price_pro" }}
 product_code = "PRO"

@@ -31,10 +31,10 @@ fn the_rest() {
     assert!(try_translated("e1", "subscription.updated", with(active(), json!({"quantity":-1}))).is_err());
     // No clock at all: it cannot be put in order.
     let part = br#"{"id":"e1","type":"subscription.updated","data":{"id":"s1","state":"active"}}"#;
-    assert!(FastSpring.translate(part, &[]).is_err());
+    assert!(FastSpring.translate(part, &[], &SourceSettings::default()).is_err());
     // A mention of a deactivation ends the subscription without saying anything of its product.
-    let part = &GREETING.as_bytes()[FastSpring.split(GREETING.as_bytes()).unwrap()[0].range.clone()];
-    match FastSpring.translate(part, &[]).unwrap().facts.remove(0).body {
+    let part = &GREETING.as_bytes()[split(&FastSpring, GREETING.as_bytes()).unwrap()[0].range.clone()];
+    match FastSpring.translate(part, &[], &SourceSettings::default()).unwrap().facts.remove(0).body {
         FactBody::Subscription { after, .. } => assert_eq!(
             (after.status, after.ended_at, after.items.len(), after.items_complete, after.livemode),
             (Status::Canceled, Some(instant("2020-02-03T16:53:17.536Z")), 0, false, false)
@@ -48,8 +48,11 @@ fn real_posts() {
     let found = fastspring_samples();
     let read = |name: &str| -> Vec<Translation> {
         let (_, body) = found.iter().find(|(found, _)| found.starts_with(name)).unwrap();
-        let events = FastSpring.split(body).unwrap();
-        events.into_iter().map(|event| FastSpring.translate(&body[event.range], &[]).unwrap()).collect()
+        let events = split(&FastSpring, body).unwrap();
+        events
+            .into_iter()
+            .map(|event| FastSpring.translate(&body[event.range], &[], &SourceSettings::default()).unwrap())
+            .collect()
     };
     if found.is_empty() {
         return;

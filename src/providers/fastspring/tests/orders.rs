@@ -15,6 +15,7 @@ fn a_rebill_is_a_paid_order_of_its_subscription() {
         status: PaymentStatus::Paid,
         amount_paid: Some(1495),
         lines: vec![],
+        items: vec![],
     });
     for data in [charge.clone(), expanded.clone()] {
         let translation = translated("subscription.charge.completed", data);
@@ -44,8 +45,13 @@ fn an_order_ties_its_items_to_subscriptions() {
     let translation = translated("order.completed", order.clone());
     assert_eq!(links(&translation), ["ord:o1 > sub:s1", "ord:o1 > sub:s2", "sub:s1 > cus:a1", "sub:s2 > cus:a1"]);
     assert_eq!((snapshot_of(&translation).status, about(&translation, "sub:s1").key.rank), (Status::Active, 0));
-    let paid =
-        Payment { payment_id: "o1".into(), status: PaymentStatus::Paid, amount_paid: Some(18700), lines: vec![] };
+    let paid = Payment {
+        payment_id: "o1".into(),
+        status: PaymentStatus::Paid,
+        amount_paid: Some(18700),
+        lines: vec![],
+        items: vec![],
+    };
     assert_eq!(about(&translation, "ord:o1").body, FactBody::Payment(paid));
     match &about(&translation, "cus:a1").body {
         FactBody::Customer(facts) => assert_eq!(facts.email.as_deref(), Some("a@b.c")),

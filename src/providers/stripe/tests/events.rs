@@ -62,7 +62,7 @@ fn what_has_no_effect() {
         json!({"id":"e","type":"invoice.paid","created":1}),
         with(event("invoice.paid", new_invoice()), json!({"created":1e30})),
     ] {
-        assert!(Stripe.translate(event.to_string().as_bytes(), &[]).is_err());
+        assert!(Stripe.translate(event.to_string().as_bytes(), &[], &SourceSettings::default()).is_err());
     }
 }
 
@@ -71,7 +71,7 @@ fn real_objects() {
     let derived = samples("stripe/derived");
     let found = |number: &str| {
         let (_, body) = derived.iter().find(|(name, _)| name.starts_with(number))?;
-        Some(Stripe.translate(body, &[]).unwrap())
+        Some(Stripe.translate(body, &[], &SourceSettings::default()).unwrap())
     };
     let statuses = [
         ("01", Status::Active),

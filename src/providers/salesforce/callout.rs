@@ -1,0 +1,136 @@
+//! Callouts: JSON that Apex or a Flow posts, in a form of ours. One object, a list, or
+//! `{"events":[…]}`, because a trigger runs over up to 200 records at once:
+//! `{"event_id","occurred_at","org_id","sandbox","object","change","record":{"Id",…}}`.
+
+use std::ops::Range;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{fields, ids};
+use crate::providers::{EventHint, UNREADABLE, Unreadable, hashed_key, json, printable_key};
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    events: Option<&'a RawValue>,
+    #[serde(default)]
+    org_id: Value,
+}
+
+/// What is read at the door.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Head {
+    event_id: Value,
+    occurred_at: Value,
+    org_id: Value,
+    sandbox: Value,
+    object: Value,
+    record: Value,
+    payload: Value,
+}
+
+/// One element of a callout. `head`: it is an object.
+struct Element<'a> {
+    text: &'a str,
+    head: Option<Head>,
+    /// Its own, else the envelope's.
+    organization: Option<String>,
+}
+
+fn elements(text: &str) -> Result<Vec<Element<'_>>, Unreadable> {
+    let trimmed = text.trim_matches([' ', '\t', '\r', '\n']);
+    let (listed, org_id) = if trimmed.starts_with('[') {
+        (Some(trimmed), Value::Null)
+    } else {
+        // Only the skeleton: how deep an element is concerns that element alone.
+        let envelope: Envelope<'_> = json::shallow_object(trimmed)?;
+        (envelope.events.map(RawValue::get), envelope.org_id)
+    };
+    let elements: Vec<&str> = match listed {
+        Some(listed) => serde_json::from_str::<Vec<&RawValue>>(listed)
+            .map_err(|_| json::unreadable("the events are not a list"))?
+            .into_iter()
+            .map(RawValue::get)
+            .collect(),
+        None => vec![trimmed],
+    };
+    let organization = |head: Option<&Head>| {
+        let own = head.map(|head| &head.org_id).filter(|id| !id.is_null());
+        own.unwrap_or(&org_id).as_str().map(str::to_owned)
+    };
+    let read = |text| {
+        let head: Option<Head> = json::object(text).ok();
+        Element { text, organization: organization(head.as_ref()), head }
+    };
+    Ok(elements.into_iter().map(read).collect())
+}
+
+/// The organization of every element that is an object; `None`: it names none.
+pub fn organizations(text: &str) -> Vec<Option<String>> {
+    let elements = elements(text).unwrap_or_default();
+    elements.into_iter().filter(|element| element.head.is_some()).map(|element| element.organization).collect()
+}
+
+/// Every element with its exact bytes.
+pub fn split(body: &[u8]) -> Result<Vec<EventHint>, Unreadable> {
+    let text = json::utf8(body)?;
+    let hints: Vec<EventHint> = elements(text)?
+        .iter()
+        .map(|element| Ok(hint(element, json::range_in(text, element.text)?)))
+        .collect::<Result<_, Unreadable>>()?;
+    let readable = hints.iter().any(|hint| hint.event_type != UNREADABLE);
+    if readable { Ok(hints) } else { Err(json::unreadable("JSON without a single event_id and object")) }
+}
+
+/// One bad element must not block the others: it becomes an event of type `unreadable`.
+fn hint(element: &Element<'_>, range: Range<usize>) -> EventHint {
+    let head = element.head.as_ref();
+    let named = head.and_then(|head| json::id(&head.event_id).zip(object(head)));
+    let unreadable = || (hashed_key(element.text.as_bytes()), UNREADABLE.to_owned());
+    let (external_id, event_type) = named.map_or_else(unreadable, |(id, kind)| (id, printable_key(&kind)));
+    EventHint {
+        range,
+        dedupe_key: external_id.clone(),
+        external_id,
+        event_type,
+        occurred_at: head.and_then(|head| fields::instant(head.occurred_at.as_str()?)),
+        livemode: head.and_then(|head| head.sandbox.as_bool()).map(|sandbox| !sandbox),
+    }
+}
+
+/// The sObject's API name; a serialised sObject names it itself.
+fn object(head: &Head) -> Option<String> {
+    let serialised = || ["record", "payload"].into_iter().zip([&head.record, &head.payload]);
+    json::text(&head.object).or_else(|| serialised().find_map(|(_, record)| json::text_at(record, "attributes/type")))
+}
+
+/// One event, read whole.
+pub struct Event {
+    pub id: String,
+    pub object: String,
+    pub is_sandbox: bool,
+    pub is_delete: bool,
+    pub record: Value,
+}
+
+impl Event {
+    pub fn read(part: &str) -> Result<Self, Unreadable> {
+        let mut head: Head = json::object(part)?;
+        let (Some(id), Some(object)) = (json::id(&head.event_id), object(&head)) else {
+            return Err(json::unreadable("a callout without event_id or object"));
+        };
+        let change: Value = json::object::<Value>(part)?;
+        let record = [head.record.take(), head.payload.take()].into_iter().find(Value::is_object);
+        let record = record.ok_or_else(|| json::unreadable("a callout without a record"))?;
+        let is_delete = json::text_at(&change, "change").is_some_and(|change| change.eq_ignore_ascii_case("delete"));
+        Ok(Self { id, object, is_sandbox: head.sandbox == Value::Bool(true), is_delete, record })
+    }
+}
+
+/// Whether two ids name one organization.
+pub fn same_organization(one: &str, other: &str) -> bool {
+    ids::long(one).is_some_and(|one| ids::long(other) == Some(one))
+}

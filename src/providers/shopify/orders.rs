@@ -1,0 +1,137 @@
+//! Orders, refunds and disputes. <https://shopify.dev/docs/api/admin-rest/latest/resources/order>
+//!
+//! Every charge of every subscription app is an order of the shop. Which subscription an order
+//! belongs to is said by contracts and billing attempts alone.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::translate::Reading;
+use super::wire::reference;
+use crate::domain::fact::{
+    Dispute, DisputeStatus, Entity, EntityKind, FactBody, Item, Payment, PaymentStatus, ProductRef, Refund,
+};
+use crate::providers::json::hundredths;
+use crate::providers::out::rank;
+use crate::providers::{Unreadable, json};
+
+/// An order as it stands, whatever the topic.
+pub fn order(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
+    let body = reading.body;
+    let Some(order) = reading.refers(EntityKind::Order, "id") else {
+        return Err(json::unreadable("the order has no id"));
+    };
+    let at = reading.event.at(&["updated_at", "processed_at", "created_at"])?;
+    let customer = json::at(body, "customer");
+    let buyer = customer.and_then(|customer| reference(EntityKind::Customer, customer, "id"));
+    reading.out.link(Some(&order), buyer.as_ref());
+    reading.customer(customer, Some(body), rank::NOTES)?;
+    if reading.worthless {
+        reading.say(&order, at, rank::NOTES, FactBody::Notice);
+        return Ok(());
+    }
+    let word = json::text_at(body, "financial_status").unwrap_or_default();
+    let status = status(&word);
+    let payment = Payment {
+        payment_id: order.id.clone(),
+        status,
+        amount_paid: json::at(body, "total_price").and_then(hundredths),
+        lines: Vec::new(),
+        items: items(body)?,
+    };
+    reading.say(&order, at, rank::CHANGES, FactBody::Payment(payment));
+    // The order itself says that all is over, also when no refund was heard of.
+    if status == PaymentStatus::Paid && (word == "refunded" || json::at(body, "cancelled_at").is_some()) {
+        let refund = Entity::new(EntityKind::Refund, format!("order-{}", order.id));
+        reading.out.link(Some(&refund), Some(&order));
+        let (refund_id, products) = (refund.id.clone(), Vec::new());
+        let gone = Refund { refund_id, succeeded: true, amount: None, full: true, products };
+        reading.say(&refund, at, rank::ENDS, FactBody::Refund(gone));
+    }
+    Ok(())
+}
+
+/// Money that went back was paid before; what became of it is in the refunds.
+fn status(word: &str) -> PaymentStatus {
+    match word {
+        "paid" | "partially_refunded" | "refunded" => PaymentStatus::Paid,
+        "voided" => PaymentStatus::Voided,
+        _ => PaymentStatus::Open,
+    }
+}
+
+/// What was bought, by variant: two lines of one variant are one item. An SKU may be empty, and
+/// is trimmed; the ids are there as well.
+fn items(order: &Value) -> Result<Vec<Item>, Unreadable> {
+    let mut items: BTreeMap<String, Item> = BTreeMap::new();
+    for line in json::list(order, "line_items") {
+        let now = json::count(line, "current_quantity")?;
+        let quantity = now.or(json::count(line, "quantity")?).unwrap_or(1);
+        if quantity == 0 {
+            continue; // removed, or given back
+        }
+        let id = |key: &str| json::first_id(line, &[key]);
+        let named = [("sku", json::text_at(line, "sku")), ("variant", id("variant_id")), ("product", id("product_id"))];
+        let keys = named.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
+        let item_id = ["variant_id", "product_id", "id"].into_iter().find_map(id).unwrap_or_else(|| "main".to_owned());
+        let product = ProductRef { keys, attributes: BTreeMap::new() };
+        let new = || Item {
+            item_id: item_id.clone(),
+            product,
+            quantity: Some(0),
+            period_start: None,
+            period_end: None,
+            metered: false,
+        };
+        let item = items.entry(item_id.clone()).or_insert_with(new);
+        item.quantity = item.quantity.map(|held| held.saturating_add(quantity));
+    }
+    Ok(items.into_values().collect())
+}
+
+/// <https://shopify.dev/docs/api/admin-rest/latest/resources/refund>. A refund may be money
+/// without lines, or lines without money.
+pub fn refund(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
+    let Some(refund) = reading.refers(EntityKind::Refund, "id") else {
+        return Err(json::unreadable("the refund has no id"));
+    };
+    reading.out.link(Some(&refund), reading.refers(EntityKind::Order, "order_id").as_ref());
+    let at = reading.event.at(&["processed_at", "created_at"])?;
+    let word = |transaction: &Value, key| json::text_at(transaction, key);
+    let money: Vec<&Value> = json::list(reading.body, "transactions")
+        .iter()
+        .filter(|transaction| word(transaction, "kind").is_none_or(|kind| kind == "refund"))
+        .collect();
+    let done = money.iter().filter(|transaction| word(transaction, "status").is_none_or(|status| status == "success"));
+    let amount = done
+        .clone()
+        .map(|transaction| json::at(transaction, "amount").and_then(hundredths))
+        .try_fold(0_i64, |sum, amount| sum.checked_add(amount?));
+    let (refund_id, succeeded) = (refund.id.clone(), done.count() > 0);
+    let body = Refund { refund_id, succeeded, amount, full: false, products: Vec::new() };
+    reading.say(&refund, at, rank::CHANGES, FactBody::Refund(body));
+    Ok(())
+}
+
+/// <https://shopify.dev/docs/api/admin-rest/latest/resources/dispute>. The body has no clock but
+/// its beginning.
+pub fn dispute(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
+    let Some(dispute) = reading.refers(EntityKind::Dispute, "id") else {
+        return Err(json::unreadable("the dispute has no id"));
+    };
+    reading.out.link(Some(&dispute), reading.refers(EntityKind::Order, "order_id").as_ref());
+    let begun = json::instant_at(reading.body, "initiated_at");
+    let at = reading.event.triggered_at.or(begun);
+    let at = at.ok_or_else(|| json::unreadable("the dispute has no time"))?;
+    let word = |key| json::text_at(reading.body, key).unwrap_or_default();
+    let (status, rank) = match (word("status").as_str(), word("type").as_str()) {
+        ("won", _) => (DisputeStatus::Won, rank::ENDS),
+        ("lost" | "accepted" | "charge_refunded", _) => (DisputeStatus::Lost, rank::ENDS),
+        (_, "inquiry") => (DisputeStatus::Inquiry, rank::CHANGES),
+        _ => (DisputeStatus::Open, rank::CHANGES),
+    };
+    let body = Dispute { dispute_id: dispute.id.clone(), status };
+    reading.say(&dispute, at, rank, FactBody::Dispute(body));
+    Ok(())
+}

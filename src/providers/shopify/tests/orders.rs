@@ -1,0 +1,141 @@
+//! Orders, refunds, disputes, customers.
+
+use super::*;
+
+fn order(changes: Value) -> Value {
+    let line = json!({"id":1,"sku":"PRO","variant_id":2,"product_id":3,"quantity":3,"current_quantity":2});
+    let order = json!({"id":820982911946154508_i64,"admin_graphql_api_id":"gid://shopify/Order/820982911946154508","test":false,
+        "email":"ada@example.com","financial_status":"paid","total_price":"14.95","updated_at":"2026-01-05T05:00:00-05:00",
+        "customer":{"id":115310627314723954_i64,"email":"old@example.com","first_name":"Ada","last_name":"Example"},
+        "billing_address":{"company":"Engines"},"line_items":[line]});
+    with(order, changes)
+}
+
+fn payment_of(translation: &Translation) -> Payment {
+    match &about(translation, "ord:820982911946154508").body {
+        FactBody::Payment(payment) => payment.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_order_is_a_payment_of_its_items_by_a_customer() {
+    let translation = translated("orders/paid", &order(json!({})));
+    let payment = payment_of(&translation);
+    assert_eq!((payment.status, payment.amount_paid), (PaymentStatus::Paid, Some(1495)));
+    let item = &payment.items[0];
+    assert_eq!((&*item.item_id, item.quantity), ("2", Some(2)));
+    assert_eq!(json!(item.product), json!({"sku":"PRO","variant":"2","product":"3"}));
+    assert_eq!(links(&translation), ["ord:820982911946154508 > cus:115310627314723954"]);
+    assert_eq!(about(&translation, "ord:820982911946154508").key.at, instant("2026-01-05T10:00:00Z"));
+    match &about(&translation, "cus:115310627314723954").body {
+        FactBody::Customer(facts) => assert_eq!(
+            (facts.email.as_deref(), facts.first_name.as_deref(), facts.company.as_deref()),
+            (Some("ada@example.com"), Some("Ada"), Some("Engines"))
+        ),
+        other => panic!("{other:?}"),
+    }
+    // Without approval for protected data the keys are absent.
+    let mut bare = order(json!({"customer":{"id":5}}));
+    bare.as_object_mut().unwrap().retain(|key, _| key != "email" && key != "billing_address");
+    assert!(translated("orders/paid", &bare).facts.iter().all(|fact| fact.entity.kind != EntityKind::Customer));
+}
+
+#[test]
+fn the_state_of_an_order() {
+    use PaymentStatus::{Open, Paid, Voided};
+    let table = [
+        ("paid", json!(null), Paid, false),
+        ("partially_refunded", json!(null), Paid, false),
+        ("refunded", json!(null), Paid, true),
+        ("paid", json!("2026-01-06T00:00:00Z"), Paid, true),
+        ("voided", json!("2026-01-06T00:00:00Z"), Voided, false),
+        ("pending", json!(null), Open, false),
+        ("partially_paid", json!(null), Open, false),
+        ("authorized", json!(null), Open, false),
+    ];
+    for (word, cancelled_at, status, over) in table {
+        let translation =
+            translated("orders/updated", &order(json!({"financial_status":word,"cancelled_at":cancelled_at})));
+        let refunds = translation.facts.iter().filter(|f| matches!(&f.body, FactBody::Refund(r) if r.full)).count();
+        assert_eq!((payment_of(&translation).status, refunds == 1), (status, over), "{word}");
+    }
+    let test = translated("orders/paid", &order(json!({"test":true})));
+    assert_eq!(about(&test, "ord:820982911946154508").body, FactBody::Notice);
+    let edited = json!({"order_edit":{"id":1,"order_id":820982911946154508_i64}});
+    assert_eq!(about(&translated("orders/edited", &edited), "ord:820982911946154508").body, FactBody::Notice);
+}
+
+#[test]
+fn items_are_variants_that_are_still_there() {
+    let line = |changes| with(json!({"id":1,"sku":"","variant_id":2,"product_id":3,"quantity":1}), changes);
+    let of = |lines: Vec<Value>| payment_of(&translated("orders/paid", &order(json!({"line_items":lines})))).items;
+    let items =
+        of(vec![line(json!({})), line(json!({"quantity":2})), line(json!({"variant_id":9,"current_quantity":0}))]);
+    assert_eq!(items.len(), 1);
+    assert_eq!((items[0].quantity, json!(items[0].product)), (Some(3), json!({"variant":"2","product":"3"})));
+    // Rounded on its way here: the other spelling has all digits.
+    let rounded: Value = serde_json::from_str(r#"{"id":8.209829119461545e17}"#).unwrap();
+    let rounded = translated("orders/paid", &order(rounded));
+    assert_eq!(rounded.facts.last().unwrap().entity.key(), "ord:820982911946154508");
+    for quantity in [json!(1.5), json!(-1), json!("x")] {
+        let body = order(json!({"line_items":[line(json!({"quantity":quantity}))]}));
+        assert!(try_translated("orders/paid", &body, &[]).is_err());
+    }
+}
+
+#[test]
+fn refunds_are_their_transactions() {
+    let refund = |transactions: Value| {
+        let body = json!({"id":890088186047892319_i64,"order_id":820982911946154508_i64,"processed_at":"2026-01-05T10:00:00Z",
+            "refund_line_items":[],"transactions":transactions});
+        let translation = translated("refunds/create", &body);
+        assert_eq!(links(&translation), ["re:890088186047892319 > ord:820982911946154508"]);
+        match &translation.facts[0].body {
+            FactBody::Refund(refund) => (refund.succeeded, refund.amount, refund.full),
+            other => panic!("{other:?}"),
+        }
+    };
+    let part = |kind: &str, status: &str, amount: &str| json!({"kind":kind,"status":status,"amount":amount});
+    assert_eq!(
+        refund(json!([part("refund", "success", "10.00"), part("refund", "success", "4.95")])),
+        (true, Some(1495), false)
+    );
+    assert_eq!(refund(json!([part("refund", "pending", "10.00")])), (false, Some(0), false));
+    assert_eq!(refund(json!([part("void", "success", "10.00")])), (false, Some(0), false));
+    assert_eq!(refund(json!([])), (false, Some(0), false));
+    assert_eq!(refund(json!([part("refund", "success", "x")])), (true, None, false));
+}
+
+#[test]
+fn disputes() {
+    use DisputeStatus::{Inquiry, Lost, Open, Won};
+    for (kind, word, status) in [
+        ("chargeback", "needs_response", Open),
+        ("chargeback", "under_review", Open),
+        ("inquiry", "needs_response", Inquiry),
+        ("chargeback", "won", Won),
+        ("chargeback", "lost", Lost),
+        ("chargeback", "accepted", Lost),
+    ] {
+        let body = json!({"id":9,"order_id":8,"type":kind,"status":word,"initiated_at":"2020-01-01T00:00:00Z"});
+        let translation = translated("disputes/update", &body);
+        assert_eq!(links(&translation), ["dp:9 > ord:8"]);
+        let fact = about(&translation, "dp:9");
+        assert_eq!(fact.body, FactBody::Dispute(Dispute { dispute_id: "9".into(), status }), "{kind} {word}");
+        // The body's only time is that of the beginning.
+        assert_eq!(fact.key.at, instant(TRIGGERED_AT));
+    }
+}
+
+#[test]
+fn the_rest_is_noted() {
+    let redact = json!({"shop_domain":"{shop}.myshopify.com","customer":{"id":191167,"email":"x@example.com"}});
+    assert_eq!(about(&translated("customers/redact", &redact), "cus:191167").body, FactBody::Notice);
+    let unnamed = json!({"shop_domain":"{shop}.myshopify.com","customer":{"email":"x@example.com"}});
+    assert_eq!(translated("customers/redact", &unnamed), Translation::default());
+    let cycle = json!({"subscription_contract_id":7,"cycle_index":1,"skipped":true});
+    assert_eq!(about(&translated("subscription_billing_cycles/skip", &cycle), "sub:7").body, FactBody::Notice);
+    assert_eq!(translated("app/uninstalled", &json!({"id":1})), Translation::default());
+    assert!(translated("products/update", &json!({"id":1})).unknown_type);
+}
