@@ -250,14 +250,15 @@ impl State {
         };
         let snapshot = instant.iter().find(stands).map(|r| (r.position, r.position));
         let bought = || self.payments.values().any(|p| !p.payment.items.is_empty());
-        if !field.ends_with("paid_through") && !(field.starts_with("items.") && bought()) {
+        let by_money = field.ends_with("paid_through") || (field.starts_with("items.") && bought());
+        if !by_money {
             return snapshot;
         }
         let mut money = instant.iter().filter(|r| {
             !matches!(r.fact.body, FactBody::Subscription { .. } | FactBody::Customer(_) | FactBody::Notice)
         });
         let first = money.next().map(|r| r.position);
-        let last = money.last().map(|r| r.position).or(first);
+        let last = money.next_back().map(|r| r.position).or(first);
         first.zip(last).or(snapshot)
     }
 

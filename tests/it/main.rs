@@ -3,5 +3,6 @@
 
 mod support;
 
+mod adapters;
 mod crash;
 mod smoke;
