@@ -75,3 +75,11 @@ pub(super) async fn registry(config: &Config, client: &deadpool_postgres::Client
     }
     Ok(registry)
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_field_that_the_configuration_takes_is_one_that_is_read() {
+        assert_eq!(crate::config::FIELD_NAMES, crate::providers::salesforce::FIELD_NAMES);
+    }
+}

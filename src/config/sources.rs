@@ -117,7 +117,8 @@ fn source(name: &str, mut section: Section<'_>, around: &Around<'_>) -> Source {
     check_name(&section, name);
     check_not_a_journal_of_ours(&section, name);
     let provider = provider(&mut section, around.providers);
-    if !section.has_items("secrets") && !(provider == SIGNS_WITH_URL && section.has("url_token")) {
+    let in_url = provider == SIGNS_WITH_URL && section.has("url_token");
+    if !section.has_items("secrets") && !in_url {
         section.problem("secrets", "has no secret", "add secrets = [{ env = \"NAME\" }]");
     }
     check_needed(&section, &provider);

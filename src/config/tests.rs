@@ -100,6 +100,41 @@ fn a_full_file_is_read() {
     assert_eq!(config.rules.policy("sf", "PRO").grace_days, 0);
 }
 
+/// What a source of Shopify or Salesforce lacks.
+#[test]
+fn what_stands_beside_a_signature_is_asked_for() {
+    let source = |lines: &str| lines_of_source(lines).join("\n");
+    let salesforce = "provider = \"salesforce\"\norganization_ids = [\"00D000000000001\"]\n";
+    assert!(source("provider = \"shopify\"\nsecrets = [{ env = \"WHSEC\" }]").contains("s.shop_domain: is missing"));
+    assert!(source(&format!("{salesforce}url_token = {{ env = \"TOKEN\" }}")).is_empty());
+    assert!(
+        source("provider = \"salesforce\"\nurl_token = { env = \"TOKEN\" }").contains("s.organization_ids: names no")
+    );
+    assert!(source(&salesforce.replace("001\"", "\"")).contains("is no organization's id: \"00D000000000\""));
+    assert!(source(salesforce).contains("s.secrets: has no secret"));
+    for (token, fine) in [
+        ("0123456789abcdef0123456789abcdef", true),
+        ("0123456789abcdef0123456789abcde", false),
+        ("Zm9vYmFyYmF6cXV1eGZvbw", true),
+        ("Zm9vYmFyYmF6cXV1eGZvb", false),
+        ("Zm9vYmFyYmF6/cXV1eGZvbw", false),
+    ] {
+        let text = format!(
+            "[licensespring.main]\napi_key = \"k\"\n[sources.s]\n{salesforce}url_token = \"{token}\"\nlicensespring = \"main\"\n"
+        );
+        let found = lines(&text, &options(true, &[]));
+        assert_eq!(found.is_empty(), fine, "{token}: {found:?}");
+        assert!(found.iter().all(|line| line.contains("s.url_token: can be guessed") && !line.contains(token)));
+    }
+    let fields = format!("{salesforce}url_token = {{ env = \"TOKEN\" }}\n[sources.s.fields.Asset]\nprodukt = \"X__c\"");
+    assert!(source(&fields).contains("s.fields.Asset.produkt: is no field of ours; write one of account"));
+}
+
+fn lines_of_source(source: &str) -> Vec<String> {
+    let text = format!("[sources.s]\n{source}\n");
+    lines(&text, &options(false, &[]))
+}
+
 #[test]
 fn the_environment_outranks_the_file() {
     let environment = [

@@ -240,11 +240,14 @@ fn event_row(meaning: &Meaning, touched: &Touched, customers: &HashMap<&str, Opt
         .map(|s| id_of(s).to_owned());
     let own_customer = facts.iter().find(|f| f.entity.kind == EntityKind::Customer).map(|f| f.entity.id.clone());
     let customer = subscription.as_deref().and_then(|s| customers.get(s).copied().flatten()).map(ToOwned::to_owned);
-    let effect = facts.iter().any(|f| !matches!(f.body, FactBody::Notice | FactBody::Customer(_)));
+    let mut effects = facts.iter().filter(|f| !matches!(f.body, FactBody::Notice | FactBody::Customer(_))).peekable();
+    let effect = effects.peek().is_some();
+    // That its buyer has a subscription does not make a payment one for it.
+    let linked = effects.any(|f| touched.up.contains_key(&f.entity.key()));
     let status = match (&meaning.trouble, effect, &subscription) {
         (Some((status, _)), _, _) => *status,
-        (None, true, Some(_)) => EventStatus::Applied,
-        (None, true, None) => EventStatus::Unlinked,
+        (None, true, _) if linked => EventStatus::Applied,
+        (None, true, _) => EventStatus::Unlinked,
         (None, false, Some(_)) if facts.iter().any(|f| matches!(f.body, FactBody::Customer(_))) => EventStatus::Applied,
         (None, false, _) => EventStatus::Recorded,
     };

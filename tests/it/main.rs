@@ -7,6 +7,7 @@
 mod reference;
 mod support;
 
+mod adapters;
 mod admin;
 mod crash;
 mod door;

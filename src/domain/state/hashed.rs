@@ -1,0 +1,68 @@
+//! The two hashes of a state: of what it says, and of everything that it rests on.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::State;
+use crate::domain::dates::rfc3339;
+use crate::domain::fact::Item;
+use crate::domain::{coverage, hash};
+
+impl State {
+    /// Canonical values only: equal for equal state whatever the order, copies or instance.
+    #[must_use]
+    pub fn canonical(&self) -> Value {
+        let snapshot = self.snapshot.as_ref().map(|s| &s.value);
+        let items: Vec<Value> =
+            snapshot.map(|s| s.items.iter().map(|i| self.canonical_item(i)).collect()).unwrap_or_default();
+        json!({
+            "subscription_id": self.subscription_id,
+            "customer_id": snapshot.and_then(|s| s.customer_id.clone()),
+            "status": snapshot.map(|s| s.status),
+            "provider_status": snapshot.map(|s| s.provider_status.clone()),
+            "livemode": snapshot.map(|s| s.livemode),
+            "trial_end": snapshot.and_then(|s| s.trial_end).map(rfc3339),
+            "cancel_at": snapshot.and_then(|s| s.cancel_at).map(rfc3339),
+            "ended_at": snapshot.and_then(|s| s.ended_at).map(rfc3339),
+            "pause": snapshot.and_then(|s| s.pause_collection.clone()),
+            "items": items,
+            "refunds": self.refunds.iter().map(|(k, r)| (k.clone(), json!(r.value))).collect::<BTreeMap<_, _>>(),
+            "charges": self.charges.iter().map(|(k, c)| (k.clone(), json!(c.value))).collect::<BTreeMap<_, _>>(),
+            "disputes": self.disputes.iter().map(|(k, d)| (k.clone(), json!(d.value.status))).collect::<BTreeMap<_, _>>(),
+        })
+    }
+
+    fn canonical_item(&self, item: &Item) -> Value {
+        json!({
+            "item_id": item.item_id,
+            "product": item.product.keys,
+            "quantity": item.quantity,
+            "period_start": item.period_start.map(rfc3339),
+            "period_end": item.period_end.map(rfc3339),
+            "paid_through": coverage::canonical(self, item).map(rfc3339),
+        })
+    }
+
+    #[must_use]
+    pub fn state_hash(&self) -> String {
+        hash::of(&self.canonical())
+    }
+
+    /// `state_hash` and the clocks and ids it rests on: a rebuild must equal the live state.
+    #[must_use]
+    pub fn fold_hash(&self) -> String {
+        let payments: BTreeMap<_, _> = self.payments.iter().map(|(k, p)| (k, (&p.key, p.paid_at, p.waived))).collect();
+        hash::of(&json!([
+            self.canonical(),
+            self.snapshot.as_ref().map(|s| &s.key),
+            payments,
+            self.refunds,
+            self.charges,
+            self.disputes,
+            self.customers,
+            self.uncertain,
+            self.last,
+        ]))
+    }
+}
