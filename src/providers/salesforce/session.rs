@@ -21,12 +21,20 @@ pub fn ranges(body: &[u8]) -> Result<Vec<Range<usize>>, Refusal> {
     let text = std::str::from_utf8(body).ok().filter(|text| !text.contains('\0')).ok_or(Refusal::SessionId)?;
     let mut found = match soap::parse(text) {
         Ok(document) => elements(&document, text)?,
-        Err(_) if text.to_ascii_lowercase().contains(NAME) => return Err(Refusal::SessionId),
+        Err(_) if may_name_one(text) => return Err(Refusal::SessionId),
         Err(_) => Vec::new(),
     };
     found.extend(sessions(body));
     found.sort_by_key(|range| (range.start, range.end));
     Ok(joined(found))
+}
+
+/// Whether a text that is no XML could have one all the same: as a key of JSON, or anywhere in
+/// what was perhaps to be XML.
+fn may_name_one(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let is_json = text.trim_start().starts_with(['{', '[']);
+    if is_json { text.contains(&format!("\"{NAME}\"")) } else { text.contains(NAME) }
 }
 
 /// What stands inside elements and attributes of that name.

@@ -43,7 +43,7 @@ fn a_session_in_a_field_is_overwritten_too() {
         message(ORGANIZATION, "", &notification("04l5g000001AAAA", &format!("<sf:Key__c>{SESSION}</sf:Key__c>")));
     let stored = blanked(&body).unwrap();
     assert!(!stored.contains("AQcAQ") && stored.contains("<sf:Key__c>*****"), "{stored}");
-    let json = json!({"event_id":"1","record":{"Key__c":SESSION,"Text":"wow! fine"}}).to_string();
+    let json = json!({"event_id":"1","record":{"Key__c":SESSION,"Text":"wow! fine, no sessionId"}}).to_string();
     let stored = blanked(&json).unwrap();
     assert!(!stored.contains("AQcAQ") && stored.contains("wow! fine"), "{stored}");
 }
