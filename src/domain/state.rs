@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::coverage;
 use super::dates::rfc3339;
 use super::fact::{
-    CustomerFacts, Dispute, Entity, EntityKind, Fact, FactBody, FactKey, Item, Link, Payment, PaymentStatus, Refund,
+    CustomerFacts, Dispute, Entity, EntityKind, Fact, FactBody, FactKey, Link, Payment, PaymentStatus, Refund,
     Snapshot, Status,
 };
 use super::instant::{Sighting, decide};
