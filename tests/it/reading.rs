@@ -150,6 +150,8 @@ async fn journals_say_how_long_they_are() {
     let expected = [
         ("fastspring-main", ("source", 0)),
         ("licensespring-main", ("licensespring", 2)),
+        ("salesforce-main", ("source", 0)),
+        ("shopify-main", ("source", 0)),
         ("stripe-main", ("source", 2)),
         ("system", ("system", 1)),
     ];
@@ -498,7 +500,7 @@ async fn a_wrong_command_line_and_a_wrong_configuration_are_told_apart() {
     }
     assert_eq!(run(&service, &["--help"]).0, Some(0));
     let (code, stdout, _) = run(&service, &["config", "check"]);
-    assert!(code == Some(0) && stdout.contains(": ok (2 sources"), "{stdout}");
+    assert!(code == Some(0) && stdout.contains(": ok (4 sources"), "{stdout}");
 
     let wrong = service.config.with_file_name("wrong.toml");
     let text = "[server]\nlisten = \"nowhere\"\ncolour = \"red\"\n[sources.stripe-main]\nprovider = \"strype\"\n\
