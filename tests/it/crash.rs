@@ -20,10 +20,11 @@ const RENEWALS: usize = 8;
 /// Every third delivery is sent twice.
 const DOUBLED: usize = 3;
 const KILLS: usize = 8;
+const KILLS_MAX: usize = 24;
 /// Deliveries on their way at once.
 const SENDERS: usize = 16;
 /// So slow is each write at LicenseSpring, so that a kill finds one under way.
-const WRITE_DELAY_MS: u64 = 60;
+const WRITE_DELAY_MS: u64 = 120;
 /// Each sender rests so long between two deliveries, so that every kill finds some on their way.
 const REST: Duration = Duration::from_millis(40);
 
@@ -155,8 +156,13 @@ async fn kill_9_at_any_moment_loses_nothing_and_repeats_nothing() {
     let sent = deliveries.len();
     let sending = tokio::spawn(async move { deliver(&poster, deliveries, REST).await });
     let mut calls_in_flight = 0;
-    for _ in 0..KILLS {
-        tokio::time::sleep(Duration::from_millis(random.random_range(150..900))).await;
+    let mut kills = 0;
+    // On a slow machine the first kills may find the service still starting: it is given longer
+    // and longer, and killed on until one has found a call under way.
+    while kills < KILLS || (calls_in_flight == 0 && kills < KILLS_MAX) {
+        kills += 1;
+        let longer = 50 * u64::try_from(kills).unwrap();
+        tokio::time::sleep(Duration::from_millis(random.random_range(150..900) + longer)).await;
         service.kill();
         calls_in_flight += intents_without_outcome(&service).await;
         service.spawn();
@@ -174,7 +180,7 @@ async fn kill_9_at_any_moment_loses_nothing_and_repeats_nothing() {
     service.settled().await;
     println!(
         "{sent} deliveries, {} kills: {unanswered} hit an unacknowledged delivery, {calls_in_flight} a call in flight",
-        KILLS + 1
+        kills + 1
     );
 
     let client = service.database.service().await;
