@@ -221,6 +221,9 @@ pub struct Item {
     pub period_end: Option<DateTime<Utc>>,
     /// Billed in arrears by use: its lines never count as coverage.
     pub metered: bool,
+    /// Bought once, not rented: covered without end by a payment that was not lost.
+    #[serde(default)]
+    pub one_off: bool,
 }
 
 /// What names a product at the provider: `price`, `product`, `lookup_key`, `path`, `sku`, …

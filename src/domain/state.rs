@@ -285,7 +285,7 @@ impl State {
             let name = |field: &str| format!("items.{}.{field}", item.item_id);
             fields.insert(name("product"), json!(item.product.keys));
             fields.insert(name("quantity"), json!(item.quantity));
-            fields.insert(name("paid_through"), json!(coverage::canonical(self, item).map(rfc3339)));
+            fields.insert(name("paid_through"), json!(coverage::canonical(self, item).paid_through.map(rfc3339)));
         }
         fields
     }

@@ -41,6 +41,7 @@ fn item(id: &str, price: &str, quantity: i64, period: (&str, &str)) -> Item {
         period_start: Some(at(period.0)),
         period_end: Some(at(period.1)),
         metered: false,
+        one_off: false,
     }
 }
 

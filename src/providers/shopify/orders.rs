@@ -83,6 +83,7 @@ fn items(order: &Value) -> Result<Vec<Item>, Unreadable> {
             period_start: None,
             period_end: None,
             metered: false,
+            one_off: false,
         };
         let item = items.entry(item_id.clone()).or_insert_with(new);
         item.quantity = item.quantity.map(|held| held.saturating_add(quantity));

@@ -161,7 +161,7 @@ fn a_contract_is_for_what_its_last_order_bought_and_each_payment_lasts_an_interv
     ];
     let coverage = |state: &State| {
         let item = state.snapshot.as_ref().unwrap().value.items.first().cloned().unwrap();
-        (item.product.keys["sku"].clone(), item.quantity, coverage::canonical(state, &item))
+        (item.product.keys["sku"].clone(), item.quantity, coverage::canonical(state, &item).paid_through)
     };
     let first = folded(&start);
     assert_eq!(coverage(&first), ("PRO".into(), Some(1), Some(instant("2026-02-28T09:00:00Z"))));
