@@ -2,6 +2,7 @@
 //! `projections/`. Rows belong to a generation; [`generations`] says which one is live.
 
 pub mod events;
+pub mod exchange;
 pub mod generations;
 pub mod licenses;
 pub mod links;

@@ -212,13 +212,13 @@ pub(super) async fn one(app: Shared, _: Auditor, path: web::Path<(String, i64)>)
 
 fn meaning_of(app: &Shared, journal: &Journal, event: &StoredEvent) -> (Value, Value) {
     match app.projector.registry.source_of(journal.id) {
-        Some(source) => {
+        Some(source) if !event.own => {
             let meaning = meaning::of(source, event);
             let entities: std::collections::BTreeSet<String> =
                 meaning.translation.facts.iter().map(|f| f.entity.key()).collect();
             (json!(meaning.translation.facts), json!(entities))
         }
-        None => (event.bytes.as_deref().and_then(|b| serde_json::from_slice(b).ok()).unwrap_or(Value::Null), json!([])),
+        _ => (event.bytes.as_deref().and_then(|b| serde_json::from_slice(b).ok()).unwrap_or(Value::Null), json!([])),
     }
 }
 

@@ -38,7 +38,8 @@ pub(super) async fn project(
     let new_edges = note(client, place, &meanings).await?;
     let touched = touched(client, place, &meanings, &new_edges).await?;
     let refold = needs_refold(client, place, &touched, &new_edges, from).await?;
-    let to = batch.last().map_or(from, |e| e.position);
+    // A batch of earlier events, read again, does not end what is known.
+    let to = batch.last().map_or(from, |e| e.position.max(from));
     let work = Work { place, source, meanings: &meanings, touched: &touched, to };
     let states = work.fold_all(client, &refold).await?;
     let context = SourceContext { name: &source.name, live: source.settings.livemode };
