@@ -341,16 +341,12 @@ async fn go_on(projector: &Projector, client: &mut Client, rebuild: &Rebuild) ->
             let (found, events) = compare::counted(projector, client, rebuild).await?;
             let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
             let calls = found.iter().map(|d| d.calls.len()).sum();
-            let found = Found {
-                differences: Some(count(found.len())),
-                calls: Some(count(calls)),
-                events: events.map(count),
-            };
+            let found =
+                Found { differences: Some(count(found.len())), calls: Some(count(calls)), events: events.map(count) };
             move_to(client, rebuild.id, &["catching_up"], "ready", found).await?;
         }
         "ready"
-            if rebuild.promote == "always"
-                || (rebuild.promote == "when_equal" && rebuild.differences == Some(0)) =>
+            if rebuild.promote == "always" || (rebuild.promote == "when_equal" && rebuild.differences == Some(0)) =>
         {
             promote(projector, rebuild, &rebuild.who, &rebuild.reason).await?;
         }

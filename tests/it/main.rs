@@ -16,5 +16,6 @@ mod ledger;
 mod life;
 mod reading;
 mod schema;
+mod scopes;
 mod smoke;
 mod tidy;

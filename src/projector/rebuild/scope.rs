@@ -9,9 +9,9 @@ use super::customer::{self, Rows};
 use super::{ActError, LEVEL_TRIES_MAX, must_move};
 use crate::ledger::journal;
 use crate::postgres::DbError;
+use crate::projections::Place;
 use crate::projections::exchange::{self, Part};
 use crate::projections::generations;
-use crate::projections::Place;
 use crate::projector::Projector;
 use crate::registry::Source;
 
@@ -44,7 +44,9 @@ impl Scope {
     ) -> Result<Option<Target<'a>>, ActError> {
         let Some(name) = &self.source else {
             return match self.customer {
-                Some(_) => Err(ActError::Scope("customer", "needs its source: customers are known by source".to_owned())),
+                Some(_) => {
+                    Err(ActError::Scope("customer", "needs its source: customers are known by source".to_owned()))
+                }
                 None => Ok(None),
             };
         };
@@ -69,7 +71,8 @@ impl Target<'_> {
     /// The projections are not there yet.
     pub async fn live(&self, client: &Client) -> Result<Place, DbError> {
         let live = generations::live(client).await?;
-        let live = live.get(&self.source.journal).ok_or_else(|| DbError::Corrupt("no generation is live".to_owned()))?;
+        let live =
+            live.get(&self.source.journal).ok_or_else(|| DbError::Corrupt("no generation is live".to_owned()))?;
         Ok(Place { generation: live.generation, journal: self.source.journal })
     }
 
@@ -109,8 +112,7 @@ impl Target<'_> {
             self.follow(projector, live, generation).await?;
             let tx = client.transaction().await.map_err(DbError::from)?;
             if let Some(part) = self.staged(projector, &tx, live, generation).await? {
-                let found =
-                    exchange::differences_of(&tx, live, generation, part.subscriptions.as_deref()).await?;
+                let found = exchange::differences_of(&tx, live, generation, part.subscriptions.as_deref()).await?;
                 tx.commit().await.map_err(DbError::from)?;
                 return Ok((found, part.positions.map(|p| p.len())));
             }
