@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 
-use crate::domain::rules::Rules;
+use crate::config::Config;
 use crate::intake::Intake;
 use crate::projector::Projector;
 
@@ -25,16 +25,20 @@ mod webhooks;
 
 pub use auth::authenticate;
 pub use error::Problem;
+pub use webhooks::TOO_LARGE;
+
+/// Largest body of an admin's act: a catalog of ten thousand rules is about 1 MiB.
+const ADMIN_BODY_BYTES_MAX: usize = 8 << 20;
 
 /// What the handlers work with.
 pub struct App {
     pub projector: Projector,
     pub intake: Intake,
-    pub max_body_bytes: usize,
     /// Renders what was counted.
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
-    /// The rules of this instance's file, for adoption.
-    pub file_rules: Rules,
+    /// What this instance was told: limits, whose word about an address is believed, and the rules
+    /// of its file, for adoption.
+    pub config: Config,
 }
 
 /// Handlers share it.
@@ -51,6 +55,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config
         .app_data(web::QueryConfig::default().error_handler(|e, _| Problem::bad_request(e.to_string()).into()))
         .app_data(web::JsonConfig::default().error_handler(|e, _| Problem::bad_request(e.to_string()).into()))
+        .app_data(web::PayloadConfig::new(ADMIN_BODY_BYTES_MAX))
         .app_data(web::PathConfig::default().error_handler(|e, _| Problem::not_found(e.to_string()).into()))
         // Unauthenticated: process, readiness, and the providers with their own signatures.
         .route("/healthz", web::get().to(health::healthz))

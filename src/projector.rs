@@ -19,6 +19,7 @@ use crate::registry::Registry;
 mod account;
 pub mod gather;
 pub mod meaning;
+pub mod outlook;
 pub mod rebuild;
 mod source;
 pub mod timed;

@@ -45,7 +45,7 @@ impl Flusher {
 
     async fn flush(&self, jobs: Vec<Job>) {
         let (deliveries, replies): (Vec<NewDelivery>, Vec<_>) =
-            jobs.into_iter().map(|j| (j.delivery, (j.reply, j._room))).unzip();
+            jobs.into_iter().map(|j| (j.delivery, (j.reply, (j._room, j._waiting)))).unzip();
         let answers = match self.append(&deliveries).await {
             Ok(appended) => per_delivery(&deliveries, appended).into_iter().map(Ok).collect(),
             // One bad row must not fail its batch.
@@ -63,7 +63,7 @@ impl Flusher {
             .flatten()
             .flat_map(|a: &Vec<Appended>| a.iter().filter(|a| !a.is_new).map(|a| a.position))
             .collect();
-        for ((reply, _room), answer) in replies.into_iter().zip(answers) {
+        for ((reply, _held), answer) in replies.into_iter().zip(answers) {
             let _ = reply.send(answer); // the requester may have left; the event is stored all the same
         }
         self.note_duplicates(&duplicates).await;
