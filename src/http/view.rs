@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{Problem, Shared};
@@ -35,6 +38,22 @@ pub(super) fn limit(asked: Option<&str>) -> Result<i64, Problem> {
 pub(super) fn present(asked: Option<&str>) -> Option<&str> {
     asked.filter(|text| !text.is_empty())
 }
+
+/// Where the next page begins, as it is handed out.
+pub(super) fn cursor(place: &impl Serialize) -> String {
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(place).unwrap_or_default())
+}
+
+/// A cursor that we handed out; absent: the beginning.
+pub(super) fn place<T: DeserializeOwned + Default>(cursor: Option<&str>) -> Result<T, Problem> {
+    let Some(text) = present(cursor) else { return Ok(T::default()) };
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+    bytes.and_then(|b| serde_json::from_slice(&b).ok()).ok_or_else(|| Problem::field("cursor", "is not one of ours"))
+}
+
+/// A list of journals where each has its own place: appends between two pages neither repeat nor
+/// hide anything.
+pub(super) type Places = BTreeMap<String, i64>;
 
 /// An instant of the query.
 pub(super) fn instant(name: &str, asked: Option<&str>) -> Result<Option<DateTime<Utc>>, Problem> {
