@@ -18,13 +18,18 @@ mod journals;
 mod licenses;
 mod lists;
 mod metrics;
+mod quarantine;
 mod rebuilds;
+mod repeat;
 mod subscriptions;
+mod timeline;
+mod tokens;
 mod view;
 mod webhooks;
 
 pub use auth::authenticate;
 pub use error::Problem;
+pub use repeat::once;
 pub use webhooks::TOO_LARGE;
 
 /// Largest body of an admin's act: a catalog of ten thousand rules is about 1 MiB.
@@ -76,7 +81,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/metrics", web::get().to(metrics::render))
         .route("/v1/customers", web::get().to(customers::list))
         .route("/v1/customers/{source}/{customer}", web::get().to(customers::one))
-        .route("/v1/customers/{source}/{customer}/timeline", web::get().to(customers::timeline))
+        .route("/v1/customers/{source}/{customer}/timeline", web::get().to(timeline::show))
         .route("/v1/quarantine", web::get().to(lists::quarantine))
         .route("/v1/unmapped", web::get().to(lists::unmapped))
         .route("/v1/unlinked", web::get().to(lists::unlinked))
@@ -94,5 +99,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/v1/admin/rebuilds/{id}/promote", web::post().to(rebuilds::promote))
         .route("/v1/admin/rebuilds/{id}/cancel", web::post().to(rebuilds::cancel))
         .route("/v1/admin/rebuilds/{id}/rollback", web::post().to(rebuilds::rollback))
+        .route("/v1/admin/quarantine/{id:.+}/retry", web::post().to(quarantine::again))
+        .route("/v1/admin/tokens", web::get().to(tokens::list))
+        .route("/v1/admin/tokens", web::post().to(tokens::create))
+        .route("/v1/admin/tokens/{id}", web::delete().to(tokens::revoke))
         .default_service(web::route().to(error::not_found));
 }

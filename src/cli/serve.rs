@@ -103,6 +103,7 @@ pub(super) async fn serve(config: &Config, database: &Database, listener: TcpLis
     let server = HttpServer::new(move || {
         App::new()
             .app_data(app.clone())
+            .wrap(from_fn(http::once)) // after the next one, which finds out who asks
             .wrap(from_fn(http::authenticate))
             .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")))
             .configure(http::routes)

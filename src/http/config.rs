@@ -113,7 +113,11 @@ fn problems(found: Problems) -> Problem {
         .0
         .iter()
         .map(|p| {
-            let field = if p.key.is_empty() { "catalog_and_policy".to_owned() } else { format!("catalog_and_policy.{}", p.key) };
+            let field = if p.key.is_empty() {
+                "catalog_and_policy".to_owned()
+            } else {
+                format!("catalog_and_policy.{}", p.key)
+            };
             json!({"field": field, "detail": p.problem, "fix": p.fix})
         })
         .collect();

@@ -34,7 +34,12 @@ impl Page {
 }
 
 /// A page of a list: what was found is one more than fits, if there is more.
-fn answer<T>(name: &str, mut found: Vec<(T, Value)>, limit: i64, next: impl Fn(&[(T, Value)]) -> String) -> HttpResponse {
+fn answer<T>(
+    name: &str,
+    mut found: Vec<(T, Value)>,
+    limit: i64,
+    next: impl Fn(&[(T, Value)]) -> String,
+) -> HttpResponse {
     let room = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = found.len() > room;
     found.truncate(room);
@@ -76,7 +81,9 @@ fn fix_of(code: &str) -> &'static str {
         "missing_signature" | "malformed_signature" => {
             "let the provider sign its webhooks, and let no proxy take its headers away; a stranger needs no fix"
         }
-        "stale_timestamp" => "set the clock of this machine; if it is right, an old delivery was replayed and is refused",
+        "stale_timestamp" => {
+            "set the clock of this machine; if it is right, an old delivery was replayed and is refused"
+        }
         "no_secret" => "give the source `secrets`",
         "wrong_url_token" => "let the endpoint at the provider end in the source's `url_token`",
         "wrong_shop" => "let each shop post to the source that has its `shop_domain`",

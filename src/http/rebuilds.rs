@@ -28,10 +28,11 @@ pub(super) struct Start {
 #[derive(Deserialize)]
 pub(super) struct Reason {
     #[serde(default)]
-    reason: String,
+    pub reason: String,
 }
 
-fn reason(text: &str) -> Result<&str, Problem> {
+/// Why an act is done; it becomes part of the record.
+pub(super) fn reason(text: &str) -> Result<&str, Problem> {
     let text = text.trim();
     if text.is_empty() { Err(Problem::field("reason", "say why: it becomes part of the record")) } else { Ok(text) }
 }

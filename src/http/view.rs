@@ -16,9 +16,13 @@ use crate::domain::license::LicenseRecord;
 use crate::domain::plan::{Deserved, Desired, Step, deserved, diff};
 use crate::domain::rules::Rules;
 use crate::domain::state::State;
+use crate::ledger::read;
+use crate::postgres::query;
 use crate::projections::generations::{self, Live};
 use crate::projections::{Place, licenses};
+use crate::projector::account;
 use crate::registry::Source;
+use crate::sql;
 
 /// Rows in a page where the caller does not say.
 const LIMIT_DEFAULT: i64 = 50;
@@ -88,6 +92,23 @@ pub(super) async fn records(
     let Some(account) = app.projector.registry.accounts.get(&source.account) else { return Ok(Vec::new()) };
     let place = live(client, account.journal).await?;
     Ok(licenses::of_subscriptions(client, place, &source.name, &[subscription.to_owned()]).await?)
+}
+
+/// The same as they were known at an instant: what was asked and answered by then.
+pub(super) async fn records_at(
+    client: &impl deadpool_postgres::GenericClient,
+    place: Place,
+    source: &Source,
+    subscription: &str,
+    at: DateTime<Utc>,
+) -> Result<Vec<LicenseRecord>, Problem> {
+    let statement = sql!("projections/events/of_subscriptions.sql");
+    let ids = [subscription];
+    let rows = query(client, statement, &[&place.generation, &place.journal, &ids.as_slice(), &at]).await?;
+    let positions: Vec<i64> = rows.iter().map(|r| r.get(0)).collect();
+    let mut records = account::records_of(&read::at(client, place.journal, &positions).await?);
+    records.retain(|r| r.line.source == source.name && r.line.subscription_id == subscription);
+    Ok(records)
 }
 
 /// When a state is looked at.

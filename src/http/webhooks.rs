@@ -34,7 +34,9 @@ pub(super) async fn receive(app: Shared, request: HttpRequest, payload: web::Pay
         return Err(refuse(&app, source, &request, TOO_LARGE, too_large(&app), declared));
     }
     let mut room = app.intake.room();
-    let body = match tokio::time::timeout(BODY_WAIT_MAX, read(payload, app.config.server.max_body_bytes, &mut room)).await {
+    let body = match tokio::time::timeout(BODY_WAIT_MAX, read(payload, app.config.server.max_body_bytes, &mut room))
+        .await
+    {
         Ok(Ok(body)) => body,
         Ok(Err(Unread::TooLarge)) => return Err(refuse(&app, source, &request, TOO_LARGE, too_large(&app), None)),
         Ok(Err(Unread::NoRoom(e))) => return Err(unavailable(e)),
@@ -107,7 +109,11 @@ fn headers(request: &HttpRequest) -> Vec<(String, String)> {
 }
 
 fn too_large(app: &Shared) -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large", format!("at most {} bytes", app.config.server.max_body_bytes))
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "Payload too large",
+        format!("at most {} bytes", app.config.server.max_body_bytes),
+    )
 }
 
 fn unavailable(error: IntakeError) -> Problem {

@@ -172,13 +172,8 @@ impl Seen {
     }
 
     fn conclude(self) -> Outlook {
-        let group = |((source, product_code, action, reason), count)| Group {
-            source,
-            product_code,
-            action,
-            reason,
-            count,
-        };
+        let group =
+            |((source, product_code, action, reason), count)| Group { source, product_code, action, reason, count };
         Outlook {
             hash: hex::encode(self.all.finalize()),
             summary: self.summary,
