@@ -11,6 +11,7 @@ use crate::sql;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Part {
     pub subscriptions: Option<Vec<String>>,
+    pub books: Option<Vec<String>>,
     pub positions: Option<Vec<i64>>,
     pub entities: Option<Vec<String>>,
     /// (child, parent)
@@ -60,6 +61,7 @@ async fn move_rows(tx: &Transaction<'_>, from: (i32, i32), to: (i32, i32), part:
     let (children, parents) = part.edges.clone().unzip();
     let [a, b, c, d]: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&from.0, &from.1, &to.0, &to.1];
     execute(tx, sql!("projections/subscriptions/move.sql"), &[a, b, c, d, &part.subscriptions]).await?;
+    execute(tx, sql!("projections/books/move.sql"), &[a, b, c, d, &part.books]).await?;
     execute(tx, sql!("projections/events/move.sql"), &[a, b, c, d, &part.positions]).await?;
     execute(tx, sql!("projections/events/move_mentions.sql"), &[a, b, c, d, &part.entities, &part.positions]).await?;
     execute(tx, sql!("projections/links/move.sql"), &[a, b, c, d, &children, &parents]).await?;
@@ -102,6 +104,7 @@ pub async fn differences_of(
 pub async fn empty(tx: &Transaction<'_>, place: Place) -> Result<(), DbError> {
     for statement in [
         sql!("projections/subscriptions/empty.sql"),
+        sql!("projections/books/empty.sql"),
         sql!("projections/events/empty.sql"),
         sql!("projections/events/empty_mentions.sql"),
         sql!("projections/links/empty.sql"),

@@ -8,13 +8,14 @@ use deadpool_postgres::Client;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Projector, database_now};
+use super::{Projector, books, database_now};
 use crate::domain::entitlement::SourceContext;
 use crate::domain::license::{Action, LicenseRecord};
 use crate::domain::plan::{Step, deserved, diff};
 use crate::domain::rules::Rules;
+use crate::domain::state::State;
 use crate::postgres::{DbError, execute};
-use crate::projections::{Place, generations, licenses, subscriptions};
+use crate::projections::{self, Place, generations, licenses, subscriptions};
 use crate::registry::Source;
 use crate::sql;
 
@@ -24,6 +25,8 @@ const CALLS_MAX: usize = 200;
 const GROUPS_MAX: usize = 1_000;
 /// Subscriptions read at once.
 const PAGE: i64 = 500;
+/// Books read at once; each has many orders.
+const PAGE_OF_BOOKS: i64 = 50;
 
 /// How many calls of each kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -113,11 +116,8 @@ async fn walk(
         };
         let place = Place { generation: of_source.generation, journal: source.journal };
         let held_at = Place { generation: of_account.generation, journal: account.journal };
-        let mut after = String::new();
-        loop {
-            let states = subscriptions::page(client, place, &after, PAGE).await?;
-            let Some(last) = states.last() else { break };
-            after.clone_from(&last.subscription_id);
+        let mut at = At::Subscription(String::new());
+        while let Some(states) = next(client, place, source, rules, &mut at).await? {
             let ids: Vec<String> = states.iter().map(|s| s.subscription_id.clone()).collect();
             let held = by_subscription(licenses::of_subscriptions(client, held_at, &source.name, &ids).await?);
             for state in &states {
@@ -129,6 +129,39 @@ async fn walk(
     Ok(())
 }
 
+/// How far a walk has come: subscriptions first, then the chains of books.
+enum At {
+    Subscription(String),
+    Book(String),
+}
+
+/// The next states, as these rules would have them.
+async fn next(
+    client: &Client,
+    place: Place,
+    source: &Source,
+    rules: &Rules,
+    at: &mut At,
+) -> Result<Option<Vec<State>>, DbError> {
+    if let At::Subscription(after) = at {
+        let states = subscriptions::alone(client, place, after, PAGE).await?;
+        if let Some(last) = states.last() {
+            after.clone_from(&last.subscription_id);
+            return Ok(Some(states));
+        }
+        *at = At::Book(String::new());
+    }
+    let At::Book(after) = at else { return Ok(None) };
+    let page = projections::books::page(client, place, after, PAGE_OF_BOOKS).await?;
+    let Some(last) = page.last() else { return Ok(None) };
+    after.clone_from(&last.state.subscription_id);
+    let mut states = Vec::new();
+    for book in &page {
+        states.extend(books::foreseen(client, place, source, rules, &book.state).await?);
+    }
+    Ok(Some(states))
+}
+
 fn by_subscription(records: Vec<LicenseRecord>) -> BTreeMap<String, Vec<LicenseRecord>> {
     let mut held: BTreeMap<String, Vec<LicenseRecord>> = BTreeMap::new();
     for record in records {
@@ -137,13 +170,7 @@ fn by_subscription(records: Vec<LicenseRecord>) -> BTreeMap<String, Vec<LicenseR
     held
 }
 
-fn steps(
-    source: &Source,
-    state: &crate::domain::state::State,
-    held: &[LicenseRecord],
-    rules: &Rules,
-    now: DateTime<Utc>,
-) -> Vec<Step> {
+fn steps(source: &Source, state: &State, held: &[LicenseRecord], rules: &Rules, now: DateTime<Utc>) -> Vec<Step> {
     let context = SourceContext { name: &source.name, live: source.settings.livemode };
     diff(&deserved(state, context, rules, now), held, state)
 }

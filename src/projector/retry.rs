@@ -53,7 +53,7 @@ pub async fn again(projector: &Projector, of: &Source, position: i64) -> Result<
             let batch = read::at(&tx, of.journal, &[position]).await?;
             let adopted = rules::adopted(&tx, projector.registry.system).await?;
             let now = database_now(&tx).await?;
-            source::project(&tx, checkpoint.place, of, &adopted.rules, from, &batch, now).await?;
+            source::project(&tx, checkpoint.place, of, &adopted, from, &batch, now).await?;
             tx.commit().await?;
             break;
         }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 
-use super::{Projector, TICK_BUSY, database_now};
+use super::{Projector, TICK_BUSY, books, database_now};
 use crate::domain::entitlement::SourceContext;
 use crate::domain::plan::deserved;
 use crate::domain::rules::Rules;
@@ -44,6 +44,7 @@ pub async fn after_new_rules(projector: &Projector, source: &Source) -> Result<u
     let Some(live) = live.get(&source.journal) else { return Ok(0) };
     let place = Place { generation: live.generation, journal: source.journal };
     let adopted = rules::adopted(&client, projector.registry.system).await?;
+    books::kept_up(projector, place, &adopted).await?;
     let now = database_now(&client).await?;
     let (mut after, mut total) = (String::new(), 0);
     loop {

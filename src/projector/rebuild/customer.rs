@@ -11,7 +11,7 @@ use crate::ledger::{read, rules};
 use crate::postgres::{DbError, query, query_opt};
 use crate::projections::exchange::Part;
 use crate::projections::{Place, events, links};
-use crate::projector::{BATCH_EVENTS_MAX, Projector, database_now, source};
+use crate::projector::{BATCH_EVENTS_MAX, Projector, books, database_now, source};
 use crate::registry::Source;
 use crate::sql;
 
@@ -21,23 +21,27 @@ const EVENTS_MAX: usize = 100_000;
 /// An event may lead to entities that lead to more events; no chain of links is as long as this.
 const ROUNDS_MAX: usize = 32;
 
-/// The subscriptions of a customer in some generations.
+/// The subscriptions of a customer in some generations, and the books that hold their orders.
 pub(super) async fn subscriptions(
     client: &impl GenericClient,
     generations: &[i32],
     journal: i32,
     customer: &str,
-) -> Result<BTreeSet<String>, DbError> {
+) -> Result<(BTreeSet<String>, BTreeSet<String>), DbError> {
     let entity = Entity::new(EntityKind::Customer, customer).key();
-    let statement = sql!("projections/subscriptions/ids_of_customer.sql");
+    let statement = sql!("projections/books/of_customer.sql");
     let rows = query(client, statement, &[&generations, &journal, &customer, &entity]).await?;
-    Ok(rows.iter().map(|r| r.get(0)).collect())
+    let books: Vec<String> = rows.iter().map(|r| r.get(0)).collect();
+    let statement = sql!("projections/subscriptions/ids_of_customer.sql");
+    let rows = query(client, statement, &[&generations, &journal, &customer, &entity, &books]).await?;
+    Ok((rows.iter().map(|r| r.get(0)).collect(), books.into_iter().collect()))
 }
 
 /// What belongs to a customer, in two generations together.
 #[derive(Default)]
 struct Reach {
     subscriptions: BTreeSet<String>,
+    books: BTreeSet<String>,
     entities: BTreeSet<String>,
     edges: BTreeSet<(String, String)>,
     /// Events that the live generation knows to speak of it.
@@ -47,9 +51,10 @@ struct Reach {
 impl Reach {
     async fn find(tx: &Transaction<'_>, live: Place, staged: Place, customer: &str) -> Result<Self, DbError> {
         let both = [live.generation, staged.generation];
-        let mut reach =
-            Self { subscriptions: subscriptions(tx, &both, live.journal, customer).await?, ..Self::default() };
-        let keys: Vec<String> = reach.subscriptions.iter().map(|id| Entity::subscription(id).key()).collect();
+        let (subscriptions, books) = subscriptions(tx, &both, live.journal, customer).await?;
+        let mut reach = Self { subscriptions, books, ..Self::default() };
+        let keys = reach.subscriptions.iter().map(|id| Entity::subscription(id).key());
+        let keys: Vec<String> = keys.chain(reach.books.iter().map(|book| books::key(book))).collect();
         reach.entities.extend(keys.iter().cloned());
         for place in [live, staged] {
             for (_, edge) in links::down(tx, place, &keys).await? {
@@ -68,6 +73,7 @@ impl Reach {
     fn part(self) -> Part {
         Part {
             subscriptions: Some(self.subscriptions.into_iter().collect()),
+            books: Some(self.books.into_iter().collect()),
             positions: Some(self.positions.into_iter().collect()),
             entities: Some(self.entities.into_iter().collect()),
             edges: Some(self.edges.into_iter().unzip()),
@@ -118,7 +124,7 @@ impl Rows<'_> {
             let now = database_now(tx).await?;
             for chunk in unread.chunks(usize::try_from(BATCH_EVENTS_MAX).unwrap_or(usize::MAX)) {
                 let batch = read::at(tx, live.journal, chunk).await?;
-                source::project(tx, staged, self.source, &adopted.rules, from, &batch, now).await?;
+                source::project(tx, staged, self.source, &adopted, from, &batch, now).await?;
                 from = chunk.last().copied().unwrap_or(from).max(from);
             }
         }

@@ -55,7 +55,8 @@ impl Scope {
         let target = Target { source, customer: self.customer.as_deref() };
         if let Some(customer) = target.customer {
             let place = target.live(client).await?;
-            if customer::subscriptions(client, &[place.generation], source.journal, customer).await?.is_empty() {
+            let (theirs, _) = customer::subscriptions(client, &[place.generation], source.journal, customer).await?;
+            if theirs.is_empty() {
                 let why = format!("no subscription of {name} names the customer {customer}");
                 return Err(ActError::Scope("customer", why));
             }

@@ -148,6 +148,19 @@ impl Service {
         (status, answer.json().await.unwrap_or(Value::Null))
     }
 
+    /// Adopts rules, looks at the plan they lead to, and lets it through. `wanted`: more keys of the
+    /// request, such as a text. Answers with the plan.
+    pub async fn adopt_and_approve(&self, wanted: Value) -> Value {
+        let mut asked = wanted;
+        asked["reason"] = "the new rules".into();
+        let (status, first) = self.admin("PUT", "/v1/admin/config", asked.clone()).await;
+        assert_eq!(status, StatusCode::OK, "{first}");
+        asked["approve"] = first["plan"]["hash"].clone();
+        let (status, second) = self.admin("PUT", "/v1/admin/config", asked).await;
+        assert_eq!(status, StatusCode::OK, "{second}");
+        first["plan"].clone()
+    }
+
     /// Waits until everything that was appended is projected and nothing is left to reconcile.
     pub async fn settled(&self) {
         let client = self.database.service().await;
