@@ -31,6 +31,8 @@ use crate::telemetry;
 
 /// Threads that answer HTTP; the loops and the database do the rest of the work.
 const HTTP_WORKERS: usize = 2;
+/// Connections of each of them: what one has sent is buffered before anybody looks at it.
+const CONNECTIONS_MAX: usize = 2_048;
 /// Seconds open requests are given at a stop.
 const STOP_WITHIN_S: u64 = 10;
 /// Connections held open for idle providers.
@@ -109,6 +111,7 @@ pub(super) async fn serve(config: &Config, database: &Database, listener: TcpLis
             .configure(http::routes)
     })
     .workers(HTTP_WORKERS)
+    .max_connections(CONNECTIONS_MAX)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(STOP_WITHIN_S)
     .disable_signals()

@@ -99,6 +99,7 @@ async fn read(mut payload: web::Payload, max: usize, room: &mut Room) -> Result<
         room.grow_to(body.len() + chunk.len()).map_err(Unread::NoRoom)?;
         body.extend_from_slice(&chunk);
     }
+    body.shrink_to_fit(); // there is room for what came, not for what a growing buffer set aside
     Ok(body)
 }
 

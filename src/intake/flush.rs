@@ -14,6 +14,8 @@ use crate::sql;
 
 /// Deliveries in one append call.
 const BATCH_DELIVERIES_MAX: usize = 256;
+/// Bytes of bodies after which a call takes no more: they are copied into it once again.
+const BATCH_BYTES_MAX: usize = 8 << 20;
 
 /// Why a delivery was not stored, for its own requester.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -33,10 +35,13 @@ impl Flusher {
         while let Some(first) = queue.recv().await {
             let Ok(_permit) = self.calls.acquire().await else { return };
             // What arrived while other calls were in flight joins this batch.
+            let mut bytes = first.delivery.size();
             let mut jobs = vec![first];
             while jobs.len() < BATCH_DELIVERIES_MAX
+                && bytes < BATCH_BYTES_MAX
                 && let Ok(job) = queue.try_recv()
             {
+                bytes += job.delivery.size();
                 jobs.push(job);
             }
             self.flush(jobs).await;

@@ -7,6 +7,7 @@
 mod reference;
 mod support;
 
+mod acts;
 mod adapters;
 mod admin;
 mod chains;
@@ -16,7 +17,9 @@ mod histories;
 mod ledger;
 mod life;
 mod reading;
+mod rules;
 mod schema;
 mod scopes;
 mod smoke;
+mod threshold;
 mod tidy;

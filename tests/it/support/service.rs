@@ -106,6 +106,30 @@ impl Service {
         command
     }
 
+    /// The most memory that the process has held, in KiB.
+    pub fn memory_peak_kib(&self) -> u64 {
+        let pid = self.child.as_ref().map(Child::id).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// What `/metrics` says, sample by sample, after a look at its form.
+    pub async fn metrics(&self) -> std::collections::BTreeMap<String, f64> {
+        let request = self.http.get(format!("{}/metrics", self.url)).bearer_auth(&self.auditor);
+        let text = request.send().await.unwrap().text().await.unwrap();
+        let mut samples = std::collections::BTreeMap::new();
+        for line in text.lines().filter(|l| !l.is_empty() && !l.starts_with('#')) {
+            let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no sample: {line}"));
+            let family = name.split('{').next().unwrap();
+            for head in ["HELP", "TYPE"] {
+                assert!(text.contains(&format!("# {head} {family} ")), "{family} has no {head}");
+            }
+            assert!(samples.insert(name.to_owned(), value.parse().unwrap()).is_none(), "{name} is there twice");
+        }
+        samples
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -189,6 +213,12 @@ pub struct Poster {
 }
 
 impl Poster {
+    /// To another instance.
+    pub fn at(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.url);
+        self
+    }
+
     /// Posts a body signed as the provider would; the connection may break.
     pub async fn try_post(&self, source: &str, body: &[u8]) -> reqwest::Result<(StatusCode, Value)> {
         let answer = self.send(source, body, &[]).await?;
