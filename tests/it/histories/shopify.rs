@@ -180,7 +180,11 @@ impl Life {
     fn charge(&mut self, rng: &mut Rng, n: usize) {
         let late = rng.pick(&[0, 0, 10 * MINUTE, DAY]);
         let at = self.apps[n].ends + late;
-        if self.apps[n].sku == "TOOL" || !self.apps[n].began || at < self.now || !self.is_clear(self.apps[n].sku, at, Some(n)) {
+        if self.apps[n].sku == "TOOL"
+            || !self.apps[n].began
+            || at < self.now
+            || !self.is_clear(self.apps[n].sku, at, Some(n))
+        {
             return;
         }
         self.now = at;
