@@ -20,3 +20,4 @@ mod reading;
 mod schema;
 mod smoke;
 mod tidy;
+mod torture;
