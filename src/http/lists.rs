@@ -125,6 +125,9 @@ pub(super) async fn parked(app: Shared, _: Auditor, page: web::Query<Page>) -> R
     Ok(answer("parked", found, limit, |shown| view::cursor(&shown.last().map(|(place, _)| place))))
 }
 
+/// What events of several sources are merged by: when we recorded it, source, position.
+type When = (DateTime<Utc>, String, i64);
+
 /// Events of these statuses over all sources, newest first.
 async fn attention(
     app: &Shared,
@@ -136,7 +139,7 @@ async fn attention(
     let limit = page.limit()?;
     let places: Places = page.place()?;
     let client = app.projector.pool.get().await?;
-    let mut found: Vec<((DateTime<Utc>, String, i64), Value)> = Vec::new();
+    let mut found: Vec<(When, Value)> = Vec::new();
     for source in app.projector.registry.sources.values() {
         let place = view::live(&client, source.journal).await?;
         let before = places.get(&source.name).copied().unwrap_or(i64::MAX);
@@ -163,7 +166,7 @@ async fn attention(
         }
     }
     found.sort_by(|(a, _), (b, _)| b.cmp(a));
-    let next = |shown: &[((DateTime<Utc>, String, i64), Value)]| {
+    let next = |shown: &[(When, Value)]| {
         let mut places = places.clone();
         places.extend(shown.iter().map(|((_, source, position), _)| (source.clone(), *position)));
         view::cursor(&places)
