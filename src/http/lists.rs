@@ -137,12 +137,12 @@ async fn attention(
     fix: impl Fn(&str, &str) -> String,
 ) -> Result<HttpResponse, Problem> {
     let limit = page.limit()?;
-    let places: Places = page.place()?;
+    let mut places: Places = page.place()?;
     let client = app.projector.pool.get().await?;
     let mut found: Vec<(When, Value)> = Vec::new();
     for source in app.projector.registry.sources.values() {
         let place = view::live(&client, source.journal).await?;
-        let before = places.get(&source.name).copied().unwrap_or(i64::MAX);
+        let before = view::start(&client, &mut places, &source.name, source.journal).await?;
         let statement = sql!("projections/events/needing_attention.sql");
         let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
             [&place.generation, &place.journal, &statuses, &(limit + 1), &before];

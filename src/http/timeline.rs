@@ -66,6 +66,15 @@ pub(super) async fn show(
     let mut places: Places = view::place(page.cursor.as_deref())?;
     let client = app.projector.pool.get().await?;
     let states = states(&client, source, &path.1).await?;
+    let is_first = places.is_empty();
+    let system = app.projector.registry.system;
+    let account = app.projector.registry.accounts.get(&source.account);
+    view::start(&client, &mut places, &source.name, source.journal).await?;
+    view::start(&client, &mut places, &acts_of(&source.name), source.journal).await?;
+    view::start(&client, &mut places, &acts_of(journal::SYSTEM), system).await?;
+    if let Some(account) = account {
+        view::start(&client, &mut places, &journal::of_account(&account.name), account.journal).await?;
+    }
     let about = About {
         app: &app,
         client: &client,
@@ -75,12 +84,12 @@ pub(super) async fn show(
         limit: limit + 1,
     };
     let events = about.events(source).await?;
-    if events.is_empty() && states.is_empty() && places.is_empty() {
+    if events.is_empty() && states.is_empty() && is_first {
         return Err(Problem::not_found("nothing happened to such a customer"));
     }
     let mut moments = events;
     moments.extend(about.acts(&source.name, source.journal, source).await?);
-    moments.extend(about.acts(journal::SYSTEM, app.projector.registry.system, source).await?);
+    moments.extend(about.acts(journal::SYSTEM, system, source).await?);
     moments.extend(about.calls(source).await?);
     moments.sort_by(|a, b| (b.at, &b.journal, b.position).cmp(&(a.at, &a.journal, a.position)));
     let room = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -97,10 +106,15 @@ impl Moment {
     /// Acts of admins and events of the provider are read apart, and each has its own place.
     fn place(&self) -> String {
         match self.kind {
-            Kind::Act { .. } => format!("{}/acts", self.journal),
+            Kind::Act { .. } => acts_of(&self.journal),
             Kind::Event { .. } | Kind::Call => self.journal.clone(),
         }
     }
+}
+
+/// The place of a journal's acts.
+fn acts_of(journal: &str) -> String {
+    format!("{journal}/acts")
 }
 
 /// Whose line of time, and from where.
@@ -148,7 +162,7 @@ impl About<'_> {
 
     /// Acts that concern everybody, the source, or this customer.
     async fn acts(&self, name: &str, id: i32, source: &Source) -> Result<Vec<Moment>, Problem> {
-        let mut before = self.before(&format!("{name}/acts"));
+        let mut before = self.before(&acts_of(name));
         let mut moments = Vec::new();
         loop {
             let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&id, &before, &ACTS.as_slice(), &self.limit];

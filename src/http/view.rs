@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
+use deadpool_postgres::Client;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -16,7 +17,7 @@ use crate::domain::license::LicenseRecord;
 use crate::domain::plan::{Deserved, Desired, Step, deserved, diff};
 use crate::domain::rules::Rules;
 use crate::domain::state::State;
-use crate::ledger::read;
+use crate::ledger::{journal, read};
 use crate::postgres::query;
 use crate::projections::generations::{self, Live};
 use crate::projections::{Place, licenses};
@@ -58,6 +59,17 @@ pub(super) fn place<T: DeserializeOwned + Default>(cursor: Option<&str>) -> Resu
 /// A list of journals where each has its own place: appends between two pages neither repeat nor
 /// hide anything.
 pub(super) type Places = BTreeMap<String, i64>;
+
+/// Where a list of newest first begins in a journal: the first page fixes where "newest" was, also
+/// for a journal that no entry of the page is from.
+pub(super) async fn start(client: &Client, places: &mut Places, place: &str, journal: i32) -> Result<i64, Problem> {
+    if let Some(before) = places.get(place) {
+        return Ok(*before);
+    }
+    let before = journal::tail(client, journal).await? + 1;
+    places.insert(place.to_owned(), before);
+    Ok(before)
+}
 
 /// An instant of the query.
 pub(super) fn instant(name: &str, asked: Option<&str>) -> Result<Option<DateTime<Utc>>, Problem> {
