@@ -25,6 +25,8 @@ pub enum EntityKind {
     Refund,
     Dispute,
     Customer,
+    /// A product or price of the provider's catalog.
+    Product,
 }
 
 impl EntityKind {
@@ -40,6 +42,7 @@ impl EntityKind {
             Self::Refund => "re",
             Self::Dispute => "dp",
             Self::Customer => "cus",
+            Self::Product => "prod",
         }
     }
 }
@@ -130,6 +133,8 @@ pub enum FactBody {
     },
     Dispute(Dispute),
     Customer(CustomerFacts),
+    /// A product or price as the provider now has it: proposed for the catalog, never live input.
+    Proposal(Proposal),
     /// Understood, without effect on any license (reminders, notices, links alone).
     Notice,
 }
@@ -327,6 +332,15 @@ pub struct CustomerFacts {
     pub deleted: bool,
 }
 
+/// A product or price of the provider, for whoever writes the catalog.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    pub product: ProductRef,
+    pub name: Option<String>,
+    /// Still for sale.
+    pub active: bool,
+}
+
 /// What one event came to: facts, edges, and whether it was understood.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Translation {
@@ -334,4 +348,7 @@ pub struct Translation {
     pub links: Vec<Link>,
     /// The event's type is not one this provider's translator knows: stored and counted.
     pub unknown_type: bool,
+    /// What the event should have said and did not, in plain words, with the fix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
 }

@@ -181,7 +181,7 @@ impl State {
             }
             FactBody::Dispute(dispute) => say(&mut self.disputes, entity, dispute.clone(), &fact.key),
             FactBody::Customer(customer) => self.apply_customer(entity, customer, &fact.key),
-            FactBody::Subscription { .. } | FactBody::Notice => {}
+            FactBody::Subscription { .. } | FactBody::Proposal(_) | FactBody::Notice => {}
         }
     }
 
@@ -226,12 +226,15 @@ impl State {
     /// What a later fact does not mention stays as it was.
     fn apply_customer(&mut self, entity: String, customer: &CustomerFacts, key: &FactKey) {
         let held = self.customers.get(&entity).map(|s| s.value.clone()).unwrap_or_default();
+        if held.deleted && !customer.deleted {
+            return; // a copy in something older than the deletion, told later
+        }
         let value = CustomerFacts {
             email: customer.email.clone().or(held.email),
             first_name: customer.first_name.clone().or(held.first_name),
             last_name: customer.last_name.clone().or(held.last_name),
             company: customer.company.clone().or(held.company),
-            deleted: customer.deleted || held.deleted,
+            deleted: customer.deleted,
         };
         say(&mut self.customers, entity, value, key);
     }
@@ -303,6 +306,13 @@ impl State {
             .and_then(|id| self.customers.get(&Entity::customer(id).key()))
             .map(|s| s.value.clone())
             .unwrap_or_default()
+    }
+
+    /// When the provider deleted the customer.
+    #[must_use]
+    pub fn customer_deleted_at(&self) -> Option<DateTime<Utc>> {
+        let customer = self.customers.get(&Entity::customer(self.customer_id()?).key())?;
+        customer.value.deleted.then_some(customer.key.at)
     }
 
     #[must_use]

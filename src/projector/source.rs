@@ -240,7 +240,8 @@ fn event_row(meaning: &Meaning, touched: &Touched, customers: &HashMap<&str, Opt
         .map(|s| id_of(s).to_owned());
     let own_customer = facts.iter().find(|f| f.entity.kind == EntityKind::Customer).map(|f| f.entity.id.clone());
     let customer = subscription.as_deref().and_then(|s| customers.get(s).copied().flatten()).map(ToOwned::to_owned);
-    let mut effects = facts.iter().filter(|f| !matches!(f.body, FactBody::Notice | FactBody::Customer(_))).peekable();
+    let is_effect = |body: &FactBody| !matches!(body, FactBody::Notice | FactBody::Customer(_) | FactBody::Proposal(_));
+    let mut effects = facts.iter().filter(|f| is_effect(&f.body)).peekable();
     let effect = effects.peek().is_some();
     // That its buyer has a subscription does not make a payment one for it.
     let linked = effects.any(|f| touched.up.contains_key(&f.entity.key()));
@@ -257,6 +258,6 @@ fn event_row(meaning: &Meaning, touched: &Touched, customers: &HashMap<&str, Opt
         entity: facts.first().map(|f| f.entity.key()),
         customer_id: customer.or(own_customer),
         subscription_id: subscription,
-        error: meaning.trouble.as_ref().map(|(_, why)| why.clone()),
+        error: meaning.trouble.as_ref().map(|(_, why)| why).or(meaning.translation.missing.as_ref()).cloned(),
     }
 }

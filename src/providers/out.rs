@@ -57,6 +57,11 @@ impl Out {
         }
     }
 
+    /// What the event should have said and did not; the first such thing is what is shown.
+    pub fn lacks(&mut self, what: &str) {
+        self.translation.missing.get_or_insert_with(|| what.to_owned());
+    }
+
     pub fn finish(self) -> Translation {
         self.translation
     }
