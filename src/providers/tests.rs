@@ -13,6 +13,7 @@ use super::*;
 use bodies::{a_body, bodies};
 
 mod bodies;
+mod expected;
 
 /// What `verify` says.
 pub type Verdict = Result<(), Refusal>;
