@@ -212,6 +212,10 @@ pub struct Snapshot {
     /// end of a period (Shopify).
     #[serde(default)]
     pub runs_out: bool,
+    /// The products are only named: what else a fuller snapshot said of the same ones stays
+    /// (FastSpring, where a subscription is part of an order).
+    #[serde(default)]
+    pub named_only: bool,
 }
 
 /// One product line as the provider has it.

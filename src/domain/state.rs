@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::coverage;
 use super::dates::rfc3339;
 use super::fact::{
-    CustomerFacts, Dispute, Entity, EntityKind, Fact, FactBody, FactKey, Link, Payment, PaymentStatus, Refund,
+    CustomerFacts, Dispute, Entity, EntityKind, Fact, FactBody, FactKey, Item, Link, Payment, PaymentStatus, Refund,
     Snapshot, Status,
 };
 use super::instant::{Sighting, decide};
@@ -165,7 +165,11 @@ impl State {
         if prior.is_some_and(|p| p.revision > winner.after.revision) {
             return; // an older version, told later
         }
-        let value = with_missing_items(winner.after, prior);
+        let mut value = with_missing_items(winner.after, prior);
+        if value.named_only {
+            let others = sightings.iter().rev().map(|s| s.after);
+            others.filter(|s| !s.named_only).chain(prior).for_each(|fuller| describe(&mut value.items, fuller));
+        }
         self.snapshot = Some(Said { value, key: winner.key.clone() });
         self.uncertain = decision.uncertain;
     }
@@ -349,6 +353,20 @@ fn progress(status: PaymentStatus) -> u8 {
 #[must_use]
 pub fn waives(snapshot: &Snapshot) -> bool {
     snapshot.pause_collection.as_ref().is_some_and(|p| matches!(p.behavior.as_str(), "void" | "mark_uncollectible"))
+}
+
+/// What a fuller snapshot says of products that another one only names.
+fn describe(items: &mut [Item], fuller: &Snapshot) {
+    for item in items {
+        let same = |twin: &&Item| {
+            twin.item_id == item.item_id && item.product.keys.iter().all(|(k, v)| twin.product.keys.get(k) == Some(v))
+        };
+        let Some(twin) = fuller.items.iter().find(same) else { continue };
+        item.product.keys.clone_from(&twin.product.keys);
+        if item.product.attributes.is_empty() {
+            item.product.attributes.clone_from(&twin.product.attributes);
+        }
+    }
 }
 
 /// A list that was cut off proves nothing about the items it does not show.

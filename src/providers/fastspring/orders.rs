@@ -52,7 +52,7 @@ pub fn order(reading: &mut Reading<'_>, stage: Stage) -> Result<(), Unreadable> 
         let subscription = reference(EntityKind::Subscription, item.get("subscription"));
         reading.out.link(subscription.as_ref(), customer.as_ref());
         if let Some(embedded @ Value::Object(_)) = item.get("subscription").filter(|_| stage == Stage::Completed) {
-            reading.subscription(embedded, rank::OPENS)?;
+            reading.subscription(&described(embedded, item), rank::OPENS)?;
         }
     }
     let total = json::at(data, "total");
@@ -63,6 +63,17 @@ pub fn order(reading: &mut Reading<'_>, stage: Stage) -> Result<(), Unreadable> 
         Stage::Open => return reading.notice(EntityKind::Order, Some(data)),
     }
     purchases::purchase(reading, &order, stage)
+}
+
+/// A subscription inside an order only names its product; the order's line says more of it.
+fn described(embedded: &Value, line: &Value) -> Value {
+    let mut embedded = embedded.clone();
+    for key in ["attributes", "sku"] {
+        if let (None, Some(said)) = (json::at(&embedded, key), json::at(line, key)) {
+            embedded[key] = said.clone();
+        }
+    }
+    embedded
 }
 
 /// Order → subscription for every item that has one.
@@ -142,4 +153,12 @@ pub fn payout(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
         Some(order) => reading.say(&order, &Value::Null, rank::NOTES, FactBody::Notice),
         None => Ok(()),
     }
+}
+
+/// `fulfillment.failed`: FastSpring could not deliver what it was to deliver itself.
+pub fn fulfillment_failed(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
+    let (order, subscription) = (reading.data.get("order"), reading.data.get("subscription"));
+    let child = reference(EntityKind::Order, order);
+    reading.out.link(child.as_ref(), reference(EntityKind::Subscription, subscription).as_ref());
+    reading.notice(EntityKind::Order, order)
 }

@@ -60,6 +60,7 @@ pub fn snapshot(data: &Value, said: &Said) -> Result<Snapshot, Unreadable> {
         items,
         items_complete,
         paid_through,
+        named_only: !json::at(data, "product").is_some_and(Value::is_object),
         interval: interval(data).filter(|_| status != Status::Canceled),
         ..Snapshot::default()
     })

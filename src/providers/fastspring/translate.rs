@@ -55,7 +55,7 @@ impl<'a> Reading<'a> {
             Meaning::Chargeback => orders::chargeback(&mut self)?,
             Meaning::Payout => orders::payout(&mut self)?,
             Meaning::Account => self.customer(Some(data), None)?,
-            Meaning::FulfillmentFailed => self.notice(EntityKind::Order, data.get("order"))?,
+            Meaning::FulfillmentFailed => orders::fulfillment_failed(&mut self)?,
             Meaning::Nothing => {}
         }
         Ok(self.out.finish())

@@ -11,7 +11,10 @@ use serde_json::Value;
 
 use super::catalog::{attributes, named, product_of};
 use super::translate::{Reading, person};
-use crate::domain::fact::{Entity, EntityKind, FactBody, Item, Payment, PaymentStatus, ProductRef, Snapshot, Status};
+use crate::domain::fact::{
+    CustomerFacts, Entity, EntityKind, FactBody, Item, Payment, PaymentStatus, ProductRef, Snapshot, Status,
+};
+use crate::providers::out::is_sample;
 use crate::providers::{Unreadable, json};
 
 const UNNAMED: &str = "the purchase does not say what was bought: \
@@ -40,7 +43,8 @@ fn is_purchase(session: &Value) -> bool {
 }
 
 fn purchase(reading: &mut Reading<'_>, rank: u8, failed: bool) -> Result<(), Unreadable> {
-    let Some(order) = reading.this(EntityKind::Order) else { return Ok(()) };
+    let order = reading.this(EntityKind::Order).filter(|order| !is_sample(&order.id));
+    let Some(order) = order else { return Ok(()) };
     let purchase = Entity::subscription(order.id.clone());
     // A guest is the customer of this purchase alone.
     let customer = reading.buyer().unwrap_or_else(|| Entity::customer(order.id.clone()));
@@ -95,7 +99,7 @@ fn copied_buyer(reading: &mut Reading<'_>, customer: Option<&Entity>) {
     let Some(customer) = customer else { return };
     let facts = json::at(reading.object, "customer_details").map(person).unwrap_or_default();
     let older = json::text_at(reading.object, "customer_email");
-    let facts = crate::domain::fact::CustomerFacts { email: facts.email.clone().or(older), ..facts };
+    let facts = CustomerFacts { email: facts.email.clone().or(older), ..facts };
     reading.copied_customer(customer, reading.created, facts);
 }
 

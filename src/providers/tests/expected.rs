@@ -136,7 +136,7 @@ fn read(provider: &dyn Provider, samples: Vec<(String, Vec<u8>)>) -> Expected {
 }
 
 fn compare(file: &str, found: &Expected) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(file);
+    let path = own_file(file);
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
         std::fs::write(&path, format!("{}\n", serde_json::to_string_pretty(found).unwrap())).unwrap();
     }
@@ -150,9 +150,8 @@ fn compare(file: &str, found: &Expected) {
 
 /// The project's own samples.
 fn own(folder: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(folder);
     let read = |path: PathBuf| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(path).unwrap());
-    std::fs::read_dir(folder).unwrap().map(|entry| read(entry.unwrap().path())).collect()
+    std::fs::read_dir(own_file(folder)).unwrap().map(|entry| read(entry.unwrap().path())).collect()
 }
 
 #[test]
