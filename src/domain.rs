@@ -12,6 +12,7 @@
 //! holds · **plan** the calls that would make licenses equal entitlements · **generation** one
 //! complete build of the projections.
 
+pub mod chains;
 pub mod coverage;
 pub mod dates;
 pub mod entitlement;

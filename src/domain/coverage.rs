@@ -210,9 +210,11 @@ pub fn loss(state: &State, payment: &str, item: &Item) -> Loss {
         return Loss::DisputeLost;
     }
     let refunds: Vec<_> = state.refunds.iter().filter(|(k, _)| hits(k)).map(|(_, r)| r).collect();
-    let path = item.product.keys.get("path");
     let succeeded = || refunds.iter().filter(|r| r.value.succeeded);
-    let concerns = |products: &[String]| products.is_empty() || path.is_none_or(|p| products.contains(p));
+    let concerns = |products: &[String]| {
+        let names = |p: &String| *p == item.item_id || item.product.keys.values().any(|v| v == p);
+        products.is_empty() || products.iter().any(names)
+    };
     if succeeded().any(|r| r.value.full && concerns(&r.value.products)) {
         return Loss::FullRefund;
     }

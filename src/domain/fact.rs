@@ -27,6 +27,8 @@ pub enum EntityKind {
     Customer,
     /// A product or price of the provider's catalog.
     Product,
+    /// Everything one buyer ordered, where no subscription says what belongs together.
+    Book,
 }
 
 impl EntityKind {
@@ -43,6 +45,7 @@ impl EntityKind {
             Self::Dispute => "dp",
             Self::Customer => "cus",
             Self::Product => "prod",
+            Self::Book => "book",
         }
     }
 }
@@ -281,6 +284,18 @@ pub struct Payment {
     /// by `item_id`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<Item>,
+    /// Where it is an order of a shop: when it was made, and by whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purchase: Option<Purchase>,
+}
+
+/// How an order of a shop came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purchase {
+    /// What it buys is counted from here.
+    pub at: DateTime<Utc>,
+    /// Charged by a subscription app, not chosen by the buyer at a checkout.
+    pub renews: bool,
 }
 
 /// One line of a payment: the time it buys for an item. Lines that give money back (a negative

@@ -9,6 +9,7 @@ mod support;
 
 mod adapters;
 mod admin;
+mod chains;
 mod crash;
 mod door;
 mod histories;

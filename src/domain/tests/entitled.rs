@@ -320,6 +320,7 @@ fn what_was_bought_once_stays_until_its_payment_is_lost() {
             amount_paid: Some(1_000),
             lines: vec![],
             items: vec![once()],
+            purchase: None,
         };
         fact(Entity::new(EntityKind::Invoice, "in_1"), "03-01", 3, "sold", FactBody::Payment(body))
     };

@@ -79,6 +79,7 @@ fn purchase(reading: &mut Reading<'_>, rank: u8, failed: bool) -> Result<(), Unr
         amount_paid: json::at(reading.object, "amount_total").and_then(json::whole),
         lines: Vec::new(),
         items: Vec::new(),
+        purchase: None,
     };
     reading.say(&order, 0, rank, FactBody::Payment(payment));
     Ok(())

@@ -28,6 +28,7 @@ pub fn invoice(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
         amount_paid: json::at(object, "amount_paid").and_then(json::whole),
         lines: lines(object),
         items: bought(object)?,
+        purchase: None,
     };
     reading.say(&invoice, 0, payment_rank(status), FactBody::Payment(payment));
 

@@ -132,7 +132,14 @@ fn the_highest_revision_stands_whatever_clocks_and_arrival_say() {
 fn attempts() {
     let paid = translated("subscription_billing_attempts/success", &attempt(json!({})));
     let body = |status, id: &str| {
-        FactBody::Payment(Payment { payment_id: id.into(), status, amount_paid: None, lines: vec![], items: vec![] })
+        FactBody::Payment(Payment {
+            payment_id: id.into(),
+            status,
+            amount_paid: None,
+            lines: vec![],
+            items: vec![],
+            purchase: None,
+        })
     };
     assert_eq!(about(&paid, "ord:820982911946154509").body, body(PaymentStatus::Paid, "820982911946154509"));
     assert_eq!(links(&paid), ["ord:820982911946154509 > sub:4367739981"]);
