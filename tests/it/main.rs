@@ -15,6 +15,7 @@ mod door;
 mod histories;
 mod ledger;
 mod life;
+mod purchases;
 mod reading;
 mod schema;
 mod smoke;
