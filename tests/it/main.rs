@@ -10,6 +10,7 @@ mod support;
 mod adapters;
 mod admin;
 mod chains;
+mod conformance;
 mod crash;
 mod door;
 mod histories;
