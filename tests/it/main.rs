@@ -21,3 +21,4 @@ mod reading;
 mod schema;
 mod smoke;
 mod tidy;
+mod torture;
