@@ -17,6 +17,7 @@ mod door;
 mod histories;
 mod ledger;
 mod life;
+mod purchases;
 mod reading;
 mod rules;
 mod schema;
