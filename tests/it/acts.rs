@@ -197,6 +197,7 @@ async fn a_line_of_time_has_events_calls_and_acts_and_is_read_in_pages() {
             None,
         );
         service.post("stripe-main", body.to_string().as_bytes()).await;
+        service.settled().await;
         match page["next_cursor"].as_str() {
             Some(next) => cursor = next.to_owned(),
             None => break,
