@@ -14,6 +14,7 @@ mod customers;
 mod error;
 mod events;
 mod health;
+mod joins;
 mod journals;
 mod licenses;
 mod lists;
@@ -100,6 +101,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/v1/admin/rebuilds/{id}/cancel", web::post().to(rebuilds::cancel))
         .route("/v1/admin/rebuilds/{id}/rollback", web::post().to(rebuilds::rollback))
         .route("/v1/admin/quarantine/{id:.+}/retry", web::post().to(quarantine::again))
+        .route("/v1/admin/customer-joins", web::get().to(joins::list))
+        .route("/v1/admin/customer-joins", web::post().to(joins::create))
+        .route("/v1/admin/customer-joins/{id}", web::delete().to(joins::delete))
         .route("/v1/admin/tokens", web::get().to(tokens::list))
         .route("/v1/admin/tokens", web::post().to(tokens::create))
         .route("/v1/admin/tokens/{id}", web::delete().to(tokens::revoke))

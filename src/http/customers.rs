@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::Auditor;
-use super::{Problem, Shared, view};
+use super::{Problem, Shared, joins, view};
+use crate::domain::joins::CustomerRef;
 use crate::domain::state::State;
 use crate::ledger::rules;
 use crate::postgres::query;
@@ -81,27 +82,36 @@ pub(super) fn find<'a>(app: &'a Shared, name: &str) -> Result<&'a Source, Proble
     app.projector.registry.sources.get(name).ok_or_else(|| Problem::not_found("there is no such source"))
 }
 
-/// One customer: what is known of the buyer, subscriptions, licenses.
+/// One customer: what is known of the buyer, subscriptions, licenses; and those of everybody who
+/// was said to be the same.
 pub(super) async fn one(app: Shared, _: Auditor, path: web::Path<(String, String)>) -> Result<HttpResponse, Problem> {
     let source = find(&app, &path.0)?;
     let client = app.projector.pool.get().await?;
-    let states = states(&client, source, &path.1).await?;
+    let mut states: Vec<(&Source, State)> = Vec::new();
+    let asked = CustomerRef { source: source.name.clone(), customer_id: path.1.clone() };
+    let joined = joins::others(&app, &client, &asked).await?;
+    for customer in [&asked].into_iter().chain(&joined) {
+        // A source that is not configured here cannot be read here.
+        let Some(source) = app.projector.registry.sources.get(&customer.source) else { continue };
+        states.extend(self::states(&client, source, &customer.customer_id).await?.into_iter().map(|s| (source, s)));
+    }
     if states.is_empty() {
         return Err(Problem::not_found("no subscription of this source names this customer"));
     }
     let adopted = rules::adopted(&client, app.projector.registry.system).await?;
-    let asked = view::Asked { at: database_now(&client).await?, ..view::Asked::default() };
+    let now = view::Asked { at: database_now(&client).await?, ..view::Asked::default() };
     let (mut subscriptions, mut licenses) = (Vec::new(), Vec::new());
-    for state in &states {
+    for (source, state) in &states {
         let held = view::records(&client, &app, source, &state.subscription_id).await?;
-        subscriptions.push(view::subscription(source, state, &adopted.rules, &held, &asked));
+        subscriptions.push(view::subscription(source, state, &adopted.rules, &held, &now));
         licenses.extend(held.iter().map(view::license));
     }
-    let buyer = states.iter().map(State::customer).find(|c| c.email.is_some()).unwrap_or_default();
+    let buyer = states.iter().map(|(_, s)| s.customer()).find(|c| c.email.is_some()).unwrap_or_default();
     Ok(HttpResponse::Ok().json(json!({
         "source": source.name,
         "customer_id": path.1,
         "customer": buyer,
+        "joined_with": joined,
         "subscriptions": subscriptions,
         "licenses": licenses,
     })))

@@ -23,13 +23,15 @@ use crate::registry::Source;
 use crate::sql;
 
 /// What admins do that concerns every customer, or those of a source.
-const ACTS: [&str; 6] = [
+const ACTS: [&str; 8] = [
     "config_adopted",
     "config_plan_approved",
     "rebuild_started",
     "rebuild_promoted",
     "rebuild_cancelled",
     "rebuild_rolled_back",
+    "customers_joined",
+    "customers_parted",
 ];
 
 #[derive(Deserialize)]

@@ -15,6 +15,7 @@ mod conformance;
 mod crash;
 mod door;
 mod histories;
+mod joins;
 mod ledger;
 mod life;
 mod purchases;
