@@ -14,6 +14,7 @@ mod door;
 mod histories;
 mod ledger;
 mod life;
+mod python_client;
 mod reading;
 mod schema;
 mod smoke;
