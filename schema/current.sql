@@ -337,6 +337,16 @@ ALTER TABLE ONLY ledger.variants ALTER COLUMN bytes SET COMPRESSION lz4;
 
 COMMENT ON TABLE ledger.variants IS 'Other bytes that came under the dedupe key of an event: kept (at most 8) and shown, never folded.';
 
+CREATE TABLE projection.books (
+    generation integer NOT NULL,
+    journal integer NOT NULL,
+    book text NOT NULL,
+    state json NOT NULL,
+    fold_version integer NOT NULL,
+    rules_hash text NOT NULL
+)
+PARTITION BY LIST (generation);
+
 CREATE TABLE projection.events (
     generation integer NOT NULL,
     journal integer NOT NULL,
@@ -384,6 +394,8 @@ CREATE TABLE projection.subscriptions (
     journal integer NOT NULL,
     subscription_id text NOT NULL,
     customer_id text,
+    book text,
+    superseded boolean NOT NULL,
     status text NOT NULL,
     state json NOT NULL,
     state_hash text NOT NULL,
@@ -450,6 +462,9 @@ ALTER TABLE ONLY ledger.journals
 ALTER TABLE ONLY ledger.variants
     ADD CONSTRAINT variants_pkey PRIMARY KEY (journal, "position", commitment);
 
+ALTER TABLE ONLY projection.books
+    ADD CONSTRAINT books_pkey PRIMARY KEY (generation, journal, book);
+
 ALTER TABLE ONLY projection.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (generation, journal, "position");
 
@@ -470,6 +485,8 @@ ALTER TABLE ONLY public.refinery_schema_history
 
 CREATE UNIQUE INDEX events_dedupe ON ledger.events USING btree (journal, dedupe_key);
 
+CREATE INDEX books_rules ON ONLY projection.books USING btree (journal, rules_hash);
+
 CREATE INDEX events_attention ON ONLY projection.events USING btree (journal, status, "position") WHERE (status <> ALL (ARRAY['applied'::text, 'recorded'::text]));
 
 CREATE INDEX events_customer ON ONLY projection.events USING btree (journal, customer_id, "position");
@@ -481,6 +498,8 @@ CREATE INDEX licenses_open ON ONLY projection.licenses USING btree (journal, ope
 CREATE INDEX licenses_subscription ON ONLY projection.licenses USING btree (journal, source, subscription_id);
 
 CREATE INDEX links_parent ON ONLY projection.links USING btree (journal, parent);
+
+CREATE INDEX subscriptions_book ON ONLY projection.subscriptions USING btree (journal, book) WHERE (book IS NOT NULL);
 
 CREATE INDEX subscriptions_customer ON ONLY projection.subscriptions USING btree (journal, customer_id);
 
@@ -552,6 +571,8 @@ GRANT SELECT ON TABLE ledger.events TO subledger_service;
 GRANT SELECT ON TABLE ledger.journals TO subledger_service;
 
 GRANT SELECT ON TABLE ledger.variants TO subledger_service;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE projection.books TO subledger_service;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE projection.events TO subledger_service;
 

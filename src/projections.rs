@@ -1,6 +1,7 @@
 //! What is made of the ledger: derived rows, droppable, one twin here for each folder of
 //! `projections/`. Rows belong to a generation; [`generations`] says which one is live.
 
+pub mod books;
 pub mod events;
 pub mod generations;
 pub mod licenses;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use super::fact::{DisputeStatus, Entity, Item, PaymentLine, PaymentStatus, Status};
+use super::fact::{DisputeStatus, Entity, Item, Payment, PaymentLine, PaymentStatus, Status};
 use super::state::{PaymentState, State, waives};
 
 /// What became of a payment after it was made.
@@ -23,6 +23,8 @@ type Span = (DateTime<Utc>, DateTime<Utc>);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage {
     pub paid_through: Option<DateTime<Utc>>,
+    /// Bought once: paid, without an end.
+    pub forever: bool,
     /// The payment (entity key) whose line decides.
     pub payment: Option<String>,
     /// The payment that would decide, had it not been lost, and how.
@@ -37,17 +39,20 @@ pub struct Lost {
     pub until: DateTime<Utc>,
 }
 
-/// `paid_through` as the provider's data alone says it (no policy): lines of payments that are
-/// paid and not fully refunded or lost.
+/// Coverage as the provider's data alone says it (no policy): payments that are paid and not
+/// fully refunded or lost.
 #[must_use]
-pub fn canonical(state: &State, item: &Item) -> Option<DateTime<Utc>> {
-    of(state, item, |loss| loss < Loss::FullRefund).paid_through
+pub fn canonical(state: &State, item: &Item) -> Coverage {
+    of(state, item, |loss| loss < Loss::FullRefund)
 }
 
 /// Coverage of an item; `counts` says whether a payment with that loss still counts.
 #[must_use]
 pub fn of(state: &State, item: &Item, counts: impl Fn(Loss) -> bool) -> Coverage {
     let Some(snapshot) = state.snapshot.as_ref().map(|s| &s.value) else { return Coverage::default() };
+    if item.one_off {
+        return once(state, item, counts);
+    }
     if snapshot.paid_through.is_some() {
         return of_snapshot(state, item, snapshot.paid_through, counts);
     }
@@ -63,12 +68,32 @@ pub fn of(state: &State, item: &Item, counts: impl Fn(Loss) -> bool) -> Coverage
     coverage
 }
 
+/// What was bought once stays bought while one payment for it counts.
+fn once(state: &State, item: &Item, counts: impl Fn(Loss) -> bool) -> Coverage {
+    let mut coverage = Coverage::default();
+    for (id, _) in state.payments.iter().filter(|(_, p)| buys(p) && names(p, item)) {
+        let how = loss(state, id, item);
+        if counts(how) {
+            return Coverage { forever: true, payment: Some(id.clone()), ..Coverage::default() };
+        }
+        coverage.lost = Some(Lost { payment: id.clone(), how, until: DateTime::<Utc>::MAX_UTC });
+    }
+    coverage
+}
+
+/// A payment that does not say what it is for is for everything.
+fn names(payment: &PaymentState, item: &Item) -> bool {
+    let Payment { items, lines, .. } = &payment.payment;
+    (items.is_empty() && lines.is_empty()) || items.iter().any(|i| i.item_id == item.item_id)
+}
+
 /// A new item shares what the subscription has, up to its own period's end; and its losses.
 fn inherited(whole: Coverage, item: &Item) -> Coverage {
     let Some(period) = item.period_end else { return Coverage::default() };
     Coverage {
         paid_through: whole.paid_through.map(|end| end.min(period)),
         payment: whole.payment,
+        forever: false,
         lost: whole.lost.map(|lost| Lost { until: lost.until.min(period), ..lost }),
     }
 }
@@ -85,13 +110,13 @@ fn of_snapshot(
         .iter()
         .filter(|(_, p)| p.payment.status == PaymentStatus::Paid)
         .max_by(|a, b| a.1.key.cmp(&b.1.key));
-    let Some((payment, _)) = last else { return Coverage { paid_through, payment: None, lost: None } };
+    let Some((payment, _)) = last else { return Coverage { paid_through, ..Coverage::default() } };
     let how = loss(state, payment, item);
     if counts(how) {
-        return Coverage { paid_through, payment: Some(payment.clone()), lost: None };
+        return Coverage { paid_through, payment: Some(payment.clone()), ..Coverage::default() };
     }
     let lost = paid_through.map(|until| Lost { payment: payment.clone(), how, until });
-    Coverage { paid_through: None, payment: None, lost }
+    Coverage { lost, ..Coverage::default() }
 }
 
 /// The end of the counting line with the latest start.
@@ -114,6 +139,7 @@ fn latest(state: &State, counts: &impl Fn(Loss) -> bool, item: &Item, mine: impl
     Coverage {
         paid_through: best.map(|((_, end), _)| end),
         payment: best.map(|(_, id)| id.clone()),
+        forever: false,
         lost: lost.map(|((_, until), id, how)| Lost { payment: id.clone(), how, until }),
     }
 }
@@ -149,9 +175,11 @@ pub fn loss(state: &State, payment: &str, item: &Item) -> Loss {
         return Loss::DisputeLost;
     }
     let refunds: Vec<_> = state.refunds.iter().filter(|(k, _)| hits(k)).map(|(_, r)| r).collect();
-    let path = item.product.keys.get("path");
     let succeeded = || refunds.iter().filter(|r| r.value.succeeded);
-    let concerns = |products: &[String]| products.is_empty() || path.is_none_or(|p| products.contains(p));
+    let concerns = |products: &[String]| {
+        let names = |p: &String| *p == item.item_id || item.product.keys.values().any(|v| v == p);
+        products.is_empty() || products.iter().any(names)
+    };
     if succeeded().any(|r| r.value.full && concerns(&r.value.products)) {
         return Loss::FullRefund;
     }

@@ -42,7 +42,8 @@ pub struct Entitlement {
     pub standing: Standing,
     pub product_code: String,
     pub policy_code: Option<String>,
-    pub license_type: String,
+    /// `None`: the license policy's own.
+    pub license_type: Option<String>,
     pub seat_mode: SeatMode,
     pub seats: Option<i64>,
     pub is_trial: bool,
@@ -105,7 +106,7 @@ pub fn of_item(
     let next_transition_at = next_transition(state, &verdict, now);
     Some(Entitlement {
         standing: verdict.standing,
-        license_type: mapping.license_type.clone().unwrap_or_else(|| "subscription".to_owned()),
+        license_type: mapping.license_type.clone().or_else(|| (!item.one_off).then(|| "subscription".to_owned())),
         product_code: mapping.product_code,
         policy_code: mapping.policy_code,
         seat_mode: mapping.seats,
@@ -195,6 +196,9 @@ fn counts(policy: Policy, loss: Loss) -> bool {
 
 fn by_coverage(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, now: DateTime<Utc>) -> Verdict {
     let coverage = covered(state, item, snapshot, policy);
+    if coverage.forever {
+        return Verdict { standing: Standing::Active, switch: Switch::On, ..Verdict::nothing("paid") };
+    }
     let trialing = snapshot.status == Status::Trialing;
     // A trial that has just ended covers up to its end, until the first payment says more.
     let end = if trialing {

@@ -25,6 +25,8 @@ pub enum EntityKind {
     Refund,
     Dispute,
     Customer,
+    /// Everything one buyer ordered, where no subscription says what belongs together.
+    Book,
 }
 
 impl EntityKind {
@@ -40,6 +42,7 @@ impl EntityKind {
             Self::Refund => "re",
             Self::Dispute => "dp",
             Self::Customer => "cus",
+            Self::Book => "book",
         }
     }
 }
@@ -221,6 +224,9 @@ pub struct Item {
     pub period_end: Option<DateTime<Utc>>,
     /// Billed in arrears by use: its lines never count as coverage.
     pub metered: bool,
+    /// Bought once, not rented: covered without end by a payment that was not lost.
+    #[serde(default)]
+    pub one_off: bool,
 }
 
 /// What names a product at the provider: `price`, `product`, `lookup_key`, `path`, `sku`, …
@@ -269,6 +275,18 @@ pub struct Payment {
     /// by `item_id`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<Item>,
+    /// Where it is an order of a shop: when it was made, and by whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purchase: Option<Purchase>,
+}
+
+/// How an order of a shop came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purchase {
+    /// What it buys is counted from here.
+    pub at: DateTime<Utc>,
+    /// Charged by a subscription app, not chosen by the buyer at a checkout.
+    pub renews: bool,
 }
 
 /// One line of a payment: the time it buys for an item. Lines that give money back (a negative

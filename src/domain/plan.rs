@@ -123,9 +123,10 @@ fn is_owed(entitlement: &Entitlement) -> bool {
 
 /// An order whose license type is the wanted one; a type cannot change after creation.
 fn fits(record: &LicenseRecord, entitlement: &Entitlement) -> bool {
-    match record.observed.as_ref().and_then(|o| o.license_type.as_deref()) {
-        Some(license_type) => license_type == entitlement.license_type,
-        None => true,
+    let held = record.observed.as_ref().and_then(|o| o.license_type.as_deref());
+    match (held, entitlement.license_type.as_deref()) {
+        (Some(held), Some(wanted)) => held == wanted,
+        _ => true,
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::dates::Interval;
 use super::fact::ProductRef;
 
 /// The adopted rules.
@@ -124,6 +125,8 @@ pub struct Mapping {
     pub license_type: Option<String>,
     /// A fixed number that outranks the provider's quantity (integration key `max_activations`).
     pub fixed_seats: Option<i64>,
+    /// How long a payment lasts that does not say so itself; absent: bought once.
+    pub period: Option<Interval>,
 }
 
 impl Rules {
@@ -164,6 +167,7 @@ impl Rules {
                 seats: rule.seats,
                 license_type: rule.license_type.clone(),
                 fixed_seats: None,
+                period: rule.period.as_deref().and_then(Interval::parse),
             }),
             None if self.integration_keys.get(source).copied().unwrap_or(true) => Self::by_integration_keys(product),
             None => None,
@@ -193,6 +197,7 @@ impl Rules {
             seats,
             license_type: get("license_type").cloned(),
             fixed_seats,
+            period: get("valid_duration").and_then(|v| Interval::parse(v)),
         })
     }
 }

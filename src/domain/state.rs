@@ -43,6 +43,9 @@ pub struct PaymentState {
     #[serde(default)]
     pub paid_at: Option<DateTime<Utc>>,
     pub waived: bool,
+    /// The event whose word stands.
+    #[serde(default)]
+    pub position: i64,
 }
 
 /// What a charge says of the money it gave back, in minor units.
@@ -130,7 +133,7 @@ impl State {
         for instant in facts.chunk_by(|a, b| a.fact.key.at == b.fact.key.at) {
             self.apply_snapshots(instant);
             for recorded in instant {
-                self.apply_other(&recorded.fact);
+                self.apply_other(&recorded.fact, recorded.position);
                 if recorded.fact.by_event_clock {
                     self.heard.insert(recorded.fact.identity.clone());
                 }
@@ -170,10 +173,10 @@ impl State {
         self.uncertain = decision.uncertain;
     }
 
-    fn apply_other(&mut self, fact: &Fact) {
+    fn apply_other(&mut self, fact: &Fact, position: i64) {
         let entity = fact.entity.key();
         match &fact.body {
-            FactBody::Payment(payment) => self.apply_payment(entity, payment, &fact.key),
+            FactBody::Payment(payment) => self.apply_payment(entity, payment, &fact.key, position),
             FactBody::Refund(refund) => say(&mut self.refunds, entity, refund.clone(), &fact.key),
             FactBody::ChargeRefunds { amount, amount_refunded, full } => {
                 let value = ChargeState { amount: *amount, amount_refunded: *amount_refunded, full: *full };
@@ -186,7 +189,7 @@ impl State {
     }
 
     /// Inside one instant the further status stands: a snapshot may be newer than its event's name.
-    fn apply_payment(&mut self, entity: String, payment: &Payment, key: &FactKey) {
+    fn apply_payment(&mut self, entity: String, payment: &Payment, key: &FactKey, position: i64) {
         let collection_waived = self.snapshot.as_ref().is_some_and(|s| waives(&s.value));
         let lost = matches!(payment.status, PaymentStatus::Voided | PaymentStatus::Uncollectible);
         let held = self.payments.get(&entity);
@@ -202,6 +205,7 @@ impl State {
         if let Some(held) = held {
             // What a later word does not mention stays as it was.
             payment.amount_paid = payment.amount_paid.or(held.payment.amount_paid);
+            payment.purchase = payment.purchase.or(held.payment.purchase);
             if payment.items.is_empty() {
                 payment.items.clone_from(&held.payment.items);
             }
@@ -209,7 +213,7 @@ impl State {
         let waived = lost && (collection_waived || held.is_some_and(|h| h.waived));
         let paid_now = (payment.status == PaymentStatus::Paid).then_some(key.at);
         let paid_at = held.and_then(|h| h.paid_at).or(paid_now);
-        self.payments.insert(entity, PaymentState { payment, key: key.clone(), paid_at, waived });
+        self.payments.insert(entity, PaymentState { payment, key: key.clone(), paid_at, waived, position });
     }
 
     /// A subscription that does not list its items is for what was last paid for.
@@ -219,7 +223,8 @@ impl State {
         if let (Some(last), Some(snapshot)) = (last, &mut self.snapshot)
             && !snapshot.value.items_complete
         {
-            snapshot.value.items.clone_from(&last.payment.items);
+            // What is down to nothing was taken out, or given back.
+            snapshot.value.items = last.payment.items.iter().filter(|i| i.quantity != Some(0)).cloned().collect();
         }
     }
 
@@ -285,7 +290,7 @@ impl State {
             let name = |field: &str| format!("items.{}.{field}", item.item_id);
             fields.insert(name("product"), json!(item.product.keys));
             fields.insert(name("quantity"), json!(item.quantity));
-            fields.insert(name("paid_through"), json!(coverage::canonical(self, item).map(rfc3339)));
+            fields.insert(name("paid_through"), json!(coverage::canonical(self, item).paid_through.map(rfc3339)));
         }
         fields
     }

@@ -9,6 +9,8 @@ mod support;
 
 mod adapters;
 mod admin;
+mod chains;
+mod conformance;
 mod crash;
 mod door;
 mod histories;
@@ -19,3 +21,4 @@ mod reading;
 mod schema;
 mod smoke;
 mod tidy;
+mod torture;

@@ -34,13 +34,15 @@ impl State {
     }
 
     fn canonical_item(&self, item: &Item) -> Value {
+        let coverage = coverage::canonical(self, item);
         json!({
             "item_id": item.item_id,
             "product": item.product.keys,
             "quantity": item.quantity,
             "period_start": item.period_start.map(rfc3339),
             "period_end": item.period_end.map(rfc3339),
-            "paid_through": coverage::canonical(self, item).map(rfc3339),
+            "paid_through": coverage.paid_through.map(rfc3339),
+            "owned": item.one_off.then_some(coverage.forever),
         })
     }
 

@@ -81,7 +81,14 @@ fn payment(
     total: Option<&Value>,
 ) -> Result<(), Unreadable> {
     let amount_paid = total.and_then(hundredths);
-    let body = Payment { payment_id: order.id.clone(), status, amount_paid, lines: Vec::new(), items: Vec::new() };
+    let body = Payment {
+        payment_id: order.id.clone(),
+        status,
+        amount_paid,
+        lines: Vec::new(),
+        items: Vec::new(),
+        purchase: None,
+    };
     reading.say(order, clock, rank::CHANGES, FactBody::Payment(body))
 }
 

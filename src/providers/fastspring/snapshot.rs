@@ -120,6 +120,7 @@ fn items(data: &Value, paid_through: Option<DateTime<Utc>>) -> Result<(Vec<Item>
         period_start: None,
         period_end: paid_through,
         metered: false,
+        one_off: false,
     };
     Ok((vec![item], true))
 }

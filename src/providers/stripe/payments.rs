@@ -25,6 +25,7 @@ pub fn invoice(reading: &mut Reading<'_>) {
         amount_paid: json::at(object, "amount_paid").and_then(json::whole),
         lines: json::list(object, "lines/data").iter().filter_map(line).collect(),
         items: Vec::new(),
+        purchase: None,
     };
     reading.say(&invoice, 0, payment_rank(status), FactBody::Payment(payment));
 

@@ -85,6 +85,7 @@ fn item(item: &Value, subscription: &Value) -> Result<Item, Unreadable> {
         period_start: period("current_period_start"),
         period_end: period("current_period_end"),
         metered,
+        one_off: false,
     })
 }
 

@@ -16,6 +16,7 @@ fn a_rebill_is_a_paid_order_of_its_subscription() {
         amount_paid: Some(1495),
         lines: vec![],
         items: vec![],
+        purchase: None,
     });
     for data in [charge.clone(), expanded.clone()] {
         let translation = translated("subscription.charge.completed", data);
@@ -51,6 +52,7 @@ fn an_order_ties_its_items_to_subscriptions() {
         amount_paid: Some(18700),
         lines: vec![],
         items: vec![],
+        purchase: None,
     };
     assert_eq!(about(&translation, "ord:o1").body, FactBody::Payment(paid));
     match &about(&translation, "cus:a1").body {

@@ -18,6 +18,7 @@ fn a_snapshot_says_the_same_expanded_or_not() {
         period_start: None,
         period_end: next,
         metered: false,
+        one_off: false,
     };
     let expected = Snapshot {
         status: Status::Active,
