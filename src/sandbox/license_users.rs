@@ -150,7 +150,7 @@ fn assign(call: &mut Call<'_>, license: u64, users: &[Record], message: &str) ->
     let store = &call.world.store;
     let record = store.get(Table::Licenses, license).ok_or_else(Answer::not_found)?;
     let product = store.referred(Table::Products, record, "product");
-    if !product.is_some_and(|p| text(p, "authorization_method") == "user") {
+    if product.is_none_or(|p| text(p, "authorization_method") != "user") {
         return Err(Answer::detail(400, "The license is not for users: its product is used with a key."));
     }
     for user in users {

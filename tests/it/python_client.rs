@@ -47,7 +47,9 @@ fn python() -> Result<PathBuf, Missing> {
     if std::fs::read_to_string(&ready).is_ok_and(|package| package == PACKAGE) && ran(&python, &["--version"]).is_ok() {
         return Ok(python);
     }
-    ran(Path::new("python3"), &["--version"]).map_err(Missing::NotHere)?;
+    if let Err(error) = Command::new("python3").arg("--version").output() {
+        return Err(Missing::NotHere(format!("python3: {error}")));
+    }
     let made = ran(Path::new("python3"), &["-m", "venv", "--clear", &home.to_string_lossy()]);
     made.map_err(|why| missing(why, &INCOMPLETE))?;
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1", PACKAGE];

@@ -69,7 +69,8 @@ async fn answers_change_their_look_and_state_does_not() {
     let license = lab.get(&path).await;
     assert!(license.get("metadata").is_none() && license.get("sandbox_unknown").is_some());
     assert_eq!(license["validity_period"], "2999-07-19 00:00:00");
-    let mut unused = order("o2");
+    lab.switch("S27", "number").await;
+    let mut unused = super::order("o2");
     unused["items"][0]["licenses"] = json!([{ "license_type": "perpetual" }]);
     let (_, made) = lab.post("/api/v1/orders/create_order/", unused).await;
     let path = license_path(&made["order_items"][0]["licenses"][0]);
