@@ -16,6 +16,7 @@ mod door;
 mod histories;
 mod ledger;
 mod life;
+mod purchases;
 mod python_client;
 mod reading;
 mod schema;
