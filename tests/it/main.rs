@@ -7,6 +7,7 @@
 mod reference;
 mod support;
 
+mod acts;
 mod adapters;
 mod admin;
 mod chains;
@@ -19,7 +20,10 @@ mod life;
 mod purchases;
 mod python_client;
 mod reading;
+mod rules;
 mod schema;
+mod scopes;
 mod smoke;
+mod threshold;
 mod tidy;
 mod torture;
