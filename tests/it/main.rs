@@ -19,6 +19,7 @@ mod joins;
 mod ledger;
 mod life;
 mod purchases;
+mod python_client;
 mod reading;
 mod rules;
 mod schema;
