@@ -68,7 +68,8 @@ async fn customers_are_joined_by_an_act_with_a_reason_and_never_by_e_mail() {
     assert_eq!(service.sandbox.mutating().await.len(), 2, "a join causes no call");
 
     let id = join["id"].as_str().unwrap();
-    let part = |body| service.admin("DELETE", &format!("{path}/{id}"), body);
+    let held = format!("{path}/{id}");
+    let part = |body| service.admin("DELETE", &held, body);
     assert_eq!(part(json!({})).await.0, 400, "parting needs a reason, too");
     assert_eq!(part(json!({"reason": "another person"})).await.0, 200);
     assert_eq!(part(json!({"reason": "again"})).await.0, 404);
