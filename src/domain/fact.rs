@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::dates::Interval;
+use super::overrides::Override;
 
 /// The kind of thing a fact is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -130,6 +131,11 @@ pub enum FactBody {
     },
     Dispute(Dispute),
     Customer(CustomerFacts),
+    /// What an admin decided, or took back.
+    Override {
+        id: String,
+        value: Override,
+    },
     /// Understood, without effect on any license (reminders, notices, links alone).
     Notice,
 }

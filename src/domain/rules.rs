@@ -3,7 +3,7 @@
 //! These are the sections `[[catalog]]` and `[policy.*]` of the configuration. What counts is
 //! the version last adopted as an event, so that "why" can cite the rule of the day.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +48,15 @@ pub struct CatalogRule {
     /// `1m`, `1y`, `30d`: where a payment does not say how long it lasts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period: Option<String>,
+    /// Exactly these features, by code; absent: whatever product and policy give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<Vec<String>>,
+    /// Set when a license is created.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub custom_fields: BTreeMap<String, String>,
+    /// The product is for users, not keys: the license is given to the customer's address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub user_based: bool,
 }
 
 /// Which LicenseSpring field carries the provider's quantity.
@@ -124,6 +133,10 @@ pub struct Mapping {
     pub license_type: Option<String>,
     /// A fixed number that outranks the provider's quantity (integration key `max_activations`).
     pub fixed_seats: Option<i64>,
+    /// Sorted codes.
+    pub features: Option<Vec<String>>,
+    pub custom_fields: BTreeMap<String, String>,
+    pub user_based: bool,
 }
 
 impl Rules {
@@ -164,6 +177,12 @@ impl Rules {
                 seats: rule.seats,
                 license_type: rule.license_type.clone(),
                 fixed_seats: None,
+                features: rule
+                    .features
+                    .as_ref()
+                    .map(|f| f.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect()),
+                custom_fields: rule.custom_fields.clone(),
+                user_based: rule.user_based,
             }),
             None if self.integration_keys.get(source).copied().unwrap_or(true) => Self::by_integration_keys(product),
             None => None,
@@ -193,6 +212,9 @@ impl Rules {
             seats,
             license_type: get("license_type").cloned(),
             fixed_seats,
+            features: None,
+            custom_fields: BTreeMap::new(),
+            user_based: false,
         })
     }
 }

@@ -17,6 +17,7 @@ use super::fact::{
     Snapshot, Status,
 };
 use super::instant::{Sighting, decide};
+use super::overrides::Override;
 
 mod hashed;
 
@@ -75,6 +76,9 @@ pub struct State {
     pub charges: BTreeMap<String, Said<ChargeState>>,
     pub disputes: BTreeMap<String, Said<Dispute>>,
     pub customers: BTreeMap<String, Said<CustomerFacts>>,
+    /// What admins decided, by its id.
+    #[serde(default)]
+    pub overrides: BTreeMap<String, Said<Override>>,
     /// Edges between the entities above.
     pub links: BTreeSet<Link>,
     pub last: Option<FactKey>,
@@ -181,6 +185,7 @@ impl State {
             }
             FactBody::Dispute(dispute) => say(&mut self.disputes, entity, dispute.clone(), &fact.key),
             FactBody::Customer(customer) => self.apply_customer(entity, customer, &fact.key),
+            FactBody::Override { id, value } => say(&mut self.overrides, id.clone(), value.clone(), &fact.key),
             FactBody::Subscription { .. } | FactBody::Notice => {}
         }
     }
@@ -259,12 +264,21 @@ impl State {
         };
         let snapshot = instant.iter().find(stands).map(|r| (r.position, r.position));
         let bought = || self.payments.values().any(|p| !p.payment.items.is_empty());
+        if let Some(id) = field.strip_prefix("overrides.") {
+            let said = |r: &&Recorded| matches!(&r.fact.body, FactBody::Override { id: of, .. } if of == id);
+            let mut own = instant.iter().filter(said).map(|r| r.position);
+            let first = own.next();
+            return first.zip(own.next_back().or(first));
+        }
         let by_money = field.ends_with("paid_through") || (field.starts_with("items.") && bought());
         if !by_money {
             return snapshot;
         }
         let mut money = instant.iter().filter(|r| {
-            !matches!(r.fact.body, FactBody::Subscription { .. } | FactBody::Customer(_) | FactBody::Notice)
+            matches!(
+                r.fact.body,
+                FactBody::Payment(_) | FactBody::Refund(_) | FactBody::ChargeRefunds { .. } | FactBody::Dispute(_)
+            )
         });
         let first = money.next().map(|r| r.position);
         let last = money.next_back().map(|r| r.position).or(first);
@@ -281,6 +295,9 @@ impl State {
         fields.insert("trial_end".to_owned(), json!(snapshot.trial_end.map(rfc3339)));
         fields.insert("cancel_at".to_owned(), json!(snapshot.cancel_at.map(rfc3339)));
         fields.insert("ended_at".to_owned(), json!(snapshot.ended_at.map(rfc3339)));
+        for (id, said) in &self.overrides {
+            fields.insert(format!("overrides.{id}"), json!(said.value));
+        }
         for item in &snapshot.items {
             let name = |field: &str| format!("items.{}.{field}", item.item_id);
             fields.insert(name("product"), json!(item.product.keys));

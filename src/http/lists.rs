@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::auth::Auditor;
 use super::{Problem, Shared, view};
 use crate::domain::dates::rfc3339;
-use crate::domain::license::LicenseRecord;
 use crate::domain::rules::MATCH_KEYS;
 use crate::domain::state::State;
 use crate::ledger::rules;
@@ -39,30 +38,6 @@ pub(super) async fn refusals(app: Shared, _: Auditor, page: web::Query<Page>) ->
         })
         .collect();
     Ok(HttpResponse::Ok().json(json!({"refusals": refusals})))
-}
-
-/// Calls that LicenseSpring refuses as they are.
-pub(super) async fn parked(app: Shared, _: Auditor, page: web::Query<Page>) -> Result<HttpResponse, Problem> {
-    let limit = view::limit(page.limit.as_deref())?;
-    let client = app.projector.pool.get().await?;
-    let mut parked = Vec::new();
-    for account in app.projector.registry.accounts.values() {
-        let place = view::live(&client, account.journal).await?;
-        let rows =
-            query(&client, sql!("projections/licenses/parked.sql"), &[&place.generation, &place.journal, &limit])
-                .await?;
-        for row in rows {
-            let Ok(record) = serde_json::from_value::<LicenseRecord>(row.get("record")) else { continue };
-            parked.push(json!({
-                "order_id": record.order_id,
-                "licensespring": account.name,
-                "reason": record.parked.as_ref().map(|p| p.message.clone()),
-                "status": record.parked.as_ref().and_then(|p| p.http_status),
-                "fix": "correct the catalog rule or the product in LicenseSpring; the call is made again when it differs",
-            }));
-        }
-    }
-    Ok(HttpResponse::Ok().json(json!({"parked": parked})))
 }
 
 /// Events of these statuses over all sources, newest first.

@@ -9,7 +9,7 @@ use super::gather;
 use super::meaning::{self, Meaning};
 use crate::domain::FOLD_VERSION;
 use crate::domain::entitlement::SourceContext;
-use crate::domain::fact::{EntityKind, FactBody, Link};
+use crate::domain::fact::{EntityKind, Fact, FactBody, Link};
 use crate::domain::plan::deserved;
 use crate::domain::rules::Rules;
 use crate::domain::state::{Recorded, State, fold};
@@ -18,6 +18,7 @@ use crate::postgres::DbError;
 use crate::projections::Place;
 use crate::projections::events::{self, EventRow, EventStatus};
 use crate::projections::links::{self, Edge};
+use crate::projections::overrides::{self, OverrideRow};
 use crate::projections::subscriptions::{self, Folded, Held};
 use crate::registry::Source;
 use crate::telemetry::meter;
@@ -35,6 +36,7 @@ pub(super) async fn project(
     let meanings: Vec<Meaning> = batch.iter().map(|e| meaning::of(source, e)).collect();
     let poison = |m: &&Meaning| m.trouble.as_ref().is_some_and(|(s, _)| *s == EventStatus::Quarantined);
     meanings.iter().filter(poison).for_each(|_| meter::quarantined(&source.name));
+    overrides::save(client, place, &granted(&meanings)).await?;
     let new_edges = note(client, place, &meanings).await?;
     let touched = touched(client, place, &meanings, &new_edges).await?;
     let refold = needs_refold(client, place, &touched, &new_edges, from).await?;
@@ -45,6 +47,24 @@ pub(super) async fn project(
     let rows: Vec<Folded> = states.into_iter().map(|(state, held)| row(state, held, context, rules, now)).collect();
     subscriptions::save(client, place, &rows, now).await?;
     events::save(client, place, &event_rows(&meanings, &touched, &rows)).await
+}
+
+/// What admins said in this batch.
+fn granted(meanings: &[Meaning]) -> Vec<OverrideRow> {
+    let said = |m: &Meaning| {
+        let position = m.position;
+        let of = move |f: &Fact| match &f.body {
+            FactBody::Override { id, value } => Some(OverrideRow {
+                id: id.clone(),
+                subscription_id: f.entity.id.clone(),
+                granted: (!value.withdrawn).then_some(position),
+                withdrawn: value.withdrawn.then_some(position),
+            }),
+            _ => None,
+        };
+        m.translation.facts.iter().filter_map(of).collect::<Vec<_>>()
+    };
+    meanings.iter().flat_map(said).collect()
 }
 
 /// Saves mentions and edges; answers with the edges that are new.
