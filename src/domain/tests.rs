@@ -16,8 +16,10 @@ use super::state::{Recorded, State, fold};
 
 mod covered;
 mod entitled;
+mod guarded;
 mod instants;
 mod named;
+mod overridden;
 mod planned;
 mod ruled;
 

@@ -6,7 +6,7 @@ use deadpool_postgres::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::auth::{Admin, Auditor};
+use super::auth::Admin;
 use super::{Problem, Shared, act, view};
 use crate::domain::dates::{midnight, rfc3339};
 use crate::domain::hash;
@@ -142,7 +142,7 @@ pub(super) async fn withdraw(
 }
 
 /// Every override, withdrawn ones too.
-pub(super) async fn list(app: Shared, _: Auditor) -> Result<HttpResponse, Problem> {
+pub(super) async fn list(app: Shared, _: Admin) -> Result<HttpResponse, Problem> {
     let client = app.projector.pool.get().await?;
     let mut shown = Vec::new();
     for source in app.projector.registry.sources.values() {

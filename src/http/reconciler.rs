@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::act;
-use super::auth::{Admin, Auditor};
+use super::auth::Admin;
 use super::{Problem, Shared, view};
 use crate::control::plans;
 use crate::domain::account::{AccountEvent, Mode, ModeChange};
@@ -54,7 +54,7 @@ pub(super) async fn change(
 }
 
 /// How every account stands: mode, guard, budget, what is held.
-pub(super) async fn status(app: Shared, _: Auditor) -> Result<HttpResponse, Problem> {
+pub(super) async fn status(app: Shared, _: Admin) -> Result<HttpResponse, Problem> {
     let mut shown = Vec::new();
     for desk in act::desks(&app, None)? {
         shown.push(standing(&app, desk).await?);
