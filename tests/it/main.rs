@@ -7,14 +7,19 @@
 mod reference;
 mod support;
 
+mod actions;
 mod adapters;
 mod admin;
 mod crash;
 mod door;
+mod guard;
 mod histories;
 mod ledger;
 mod life;
+mod overrides;
+mod plans;
 mod reading;
 mod schema;
 mod smoke;
+mod sweeps;
 mod tidy;

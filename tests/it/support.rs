@@ -5,6 +5,7 @@ pub mod ledger;
 pub mod rng;
 pub mod sandbox;
 pub mod service;
+pub mod shop;
 pub mod stripe;
 pub mod tree;
 
