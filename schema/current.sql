@@ -404,6 +404,16 @@ CREATE TABLE projection.accounts (
 )
 PARTITION BY LIST (generation);
 
+CREATE TABLE projection.books (
+    generation integer NOT NULL,
+    journal integer NOT NULL,
+    book text NOT NULL,
+    state json NOT NULL,
+    fold_version integer NOT NULL,
+    rules_hash text NOT NULL
+)
+PARTITION BY LIST (generation);
+
 CREATE TABLE projection.destructive (
     generation integer NOT NULL,
     journal integer NOT NULL,
@@ -477,6 +487,8 @@ CREATE TABLE projection.subscriptions (
     journal integer NOT NULL,
     subscription_id text NOT NULL,
     customer_id text,
+    book text,
+    superseded boolean NOT NULL,
     status text NOT NULL,
     state json NOT NULL,
     state_hash text NOT NULL,
@@ -558,6 +570,9 @@ ALTER TABLE ONLY ledger.variants
 ALTER TABLE ONLY projection.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (generation, journal);
 
+ALTER TABLE ONLY projection.books
+    ADD CONSTRAINT books_pkey PRIMARY KEY (generation, journal, book);
+
 ALTER TABLE ONLY projection.destructive
     ADD CONSTRAINT destructive_pkey PRIMARY KEY (generation, journal, "position");
 
@@ -590,6 +605,8 @@ CREATE INDEX sweeps_created ON control.sweeps USING btree (created_at);
 
 CREATE UNIQUE INDEX events_dedupe ON ledger.events USING btree (journal, dedupe_key);
 
+CREATE INDEX books_rules ON ONLY projection.books USING btree (journal, rules_hash);
+
 CREATE INDEX destructive_at ON ONLY projection.destructive USING btree (journal, at);
 
 CREATE INDEX destructive_order ON ONLY projection.destructive USING btree (journal, order_id, n);
@@ -611,6 +628,8 @@ CREATE INDEX licenses_recheck ON ONLY projection.licenses USING btree (journal, 
 CREATE INDEX licenses_subscription ON ONLY projection.licenses USING btree (journal, source, subscription_id);
 
 CREATE INDEX links_parent ON ONLY projection.links USING btree (journal, parent);
+
+CREATE INDEX subscriptions_book ON ONLY projection.subscriptions USING btree (journal, book) WHERE (book IS NOT NULL);
 
 CREATE INDEX subscriptions_customer ON ONLY projection.subscriptions USING btree (journal, customer_id);
 
@@ -695,6 +714,8 @@ GRANT SELECT ON TABLE ledger.journals TO subledger_service;
 GRANT SELECT ON TABLE ledger.variants TO subledger_service;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE projection.accounts TO subledger_service;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE projection.books TO subledger_service;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE projection.destructive TO subledger_service;
 

@@ -2,6 +2,7 @@
 //! `projections/`. Rows belong to a generation; [`generations`] says which one is live.
 
 pub mod accounts;
+pub mod books;
 pub mod destructive;
 pub mod events;
 pub mod generations;

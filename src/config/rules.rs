@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::report::Report;
 use super::section::Section;
 use super::{Config, LoadOptions, Problems, Warning};
+use crate::domain::dates::Interval;
 use crate::domain::rules::{CatalogRule, MATCH_KEYS, OnLoss, PolicyTable, Rules, SeatMode};
 
 const LICENSE_TYPES: [&str; 4] = ["perpetual", "time-limited", "subscription", "consumption"];
@@ -132,8 +133,8 @@ fn license_type(section: &mut Section<'_>) -> Option<String> {
 
 fn period(section: &mut Section<'_>) -> Option<String> {
     let value = section.text("period")?;
-    let number = value.strip_suffix(['d', 'm', 'y']).filter(|n| n.bytes().all(|b| b.is_ascii_digit()));
-    if !number.and_then(|n| n.parse::<u32>().ok()).is_some_and(|n| (1..=PERIOD_MAX).contains(&n)) {
+    let number = value.get(..value.len().saturating_sub(1)).and_then(|n| n.parse::<u32>().ok());
+    if Interval::parse(&value).is_none() || number.is_none_or(|n| n > PERIOD_MAX) {
         section.problem(
             "period",
             format!("cannot be {value:?}"),

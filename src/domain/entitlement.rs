@@ -45,7 +45,8 @@ pub struct Entitlement {
     pub standing: Standing,
     pub product_code: String,
     pub policy_code: Option<String>,
-    pub license_type: String,
+    /// `None`: the license policy's own.
+    pub license_type: Option<String>,
     pub seat_mode: SeatMode,
     pub seats: Option<i64>,
     pub is_trial: bool,
@@ -114,7 +115,7 @@ pub fn of_item(
     let next_transition_at = next.into_iter().flatten().min();
     Some(Entitlement {
         standing: verdict.standing,
-        license_type: mapping.license_type.clone().unwrap_or_else(|| "subscription".to_owned()),
+        license_type: mapping.license_type.clone().or_else(|| (!item.one_off).then(|| "subscription".to_owned())),
         product_code: mapping.product_code,
         policy_code: mapping.policy_code,
         seat_mode: mapping.seats,
@@ -143,9 +144,8 @@ fn overridden(verdict: Verdict, effect: &Effect) -> Verdict {
     let given = effect.comp.map(|until| (until, "comp"));
     let Some((until, reason)) = extended.max(given) else { return verdict };
     let date = first_date_at_or_after(until);
-    let own = verdict.valid_until.filter(|_| verdict.switch == Switch::On);
-    if own.is_some_and(|own| own >= date) {
-        return verdict; // its own lasts longer
+    if verdict.switch == Switch::On && verdict.valid_until.is_none_or(|own| own >= date) {
+        return verdict; // its own lasts longer, or for ever
     }
     Verdict {
         standing: Standing::Active,
@@ -186,14 +186,16 @@ fn ended(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, now: D
             && policy.cancel_when == CancelWhen::PeriodEnd
             && covered(state, item, snapshot, policy).paid_through.is_some_and(|end| end > now)
     };
-    if !scheduled && (snapshot.status != Status::Canceled || runs_out()) {
+    // With a customer Stripe deletes everything that it still would have paid for.
+    let deleted_at = state.customer_deleted_at().filter(|_| !item.one_off);
+    if !scheduled && deleted_at.is_none() && (snapshot.status != Status::Canceled || runs_out()) {
         return None;
     }
     let mut verdict = Verdict::off(Standing::Ended, "canceled");
     if policy.on_cancel == OnCancel::ExpireOnly {
         verdict.switch = Switch::Leave;
         // The end is noted some seconds after the instant it was scheduled for.
-        let ended_at = [snapshot.ended_at, snapshot.cancel_at].into_iter().flatten().min();
+        let ended_at = [snapshot.ended_at, snapshot.cancel_at, deleted_at].into_iter().flatten().min();
         verdict.valid_until = ended_at.map(first_date_at_or_after);
     } else if policy.on_cancel == OnCancel::DeactivateDevices {
         verdict.switch = Switch::Leave;
@@ -232,6 +234,9 @@ fn counts(policy: Policy, loss: Loss) -> bool {
 
 fn by_coverage(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, now: DateTime<Utc>) -> Verdict {
     let coverage = covered(state, item, snapshot, policy);
+    if coverage.forever {
+        return Verdict { standing: Standing::Active, switch: Switch::On, ..Verdict::nothing("paid") };
+    }
     let trialing = snapshot.status == Status::Trialing;
     // A trial that has just ended covers up to its end, until the first payment says more.
     let end = if trialing {

@@ -83,7 +83,7 @@ pub fn translate(bytes: &[u8], dedupe_key: &str) -> Result<Translation, serde_js
         by_event_clock: false,
         body: FactBody::Override { id: said.id, value },
     };
-    Ok(Translation { facts: vec![fact], links: Vec::new(), unknown_type: false })
+    Ok(Translation { facts: vec![fact], ..Translation::default() })
 }
 
 /// What the overrides of a subscription come to for one product at an instant.

@@ -132,9 +132,10 @@ fn fits(record: &LicenseRecord, entitlement: &Entitlement) -> bool {
     if record.given_up {
         return false;
     }
-    match record.observed.as_ref().and_then(|o| o.license_type.as_deref()) {
-        Some(license_type) => license_type == entitlement.license_type,
-        None => true,
+    let held = record.observed.as_ref().and_then(|o| o.license_type.as_deref());
+    match (held, entitlement.license_type.as_deref()) {
+        (Some(held), Some(wanted)) => held == wanted,
+        _ => true,
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::dates::Interval;
 use super::fact::ProductRef;
 
 /// The adopted rules.
@@ -137,6 +138,8 @@ pub struct Mapping {
     pub features: Option<Vec<String>>,
     pub custom_fields: BTreeMap<String, String>,
     pub user_based: bool,
+    /// How long a payment lasts that does not say so itself; absent: bought once.
+    pub period: Option<Interval>,
 }
 
 impl Rules {
@@ -183,6 +186,7 @@ impl Rules {
                     .map(|f| f.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect()),
                 custom_fields: rule.custom_fields.clone(),
                 user_based: rule.user_based,
+                period: rule.period.as_deref().and_then(Interval::parse),
             }),
             None if self.integration_keys.get(source).copied().unwrap_or(true) => Self::by_integration_keys(product),
             None => None,
@@ -215,6 +219,7 @@ impl Rules {
             features: None,
             custom_fields: BTreeMap::new(),
             user_based: false,
+            period: get("valid_duration").and_then(|v| Interval::parse(v)),
         })
     }
 }

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::auth::Auditor;
 use super::{Problem, Shared, view};
 use crate::domain::dates::rfc3339;
-use crate::domain::rules::MATCH_KEYS;
 use crate::domain::state::State;
 use crate::ledger::rules;
 use crate::postgres::query;
@@ -132,9 +131,13 @@ pub(super) async fn unmapped(app: Shared, _: Auditor, page: web::Query<Page>) ->
     Ok(HttpResponse::Ok().json(json!({"unmapped": found})))
 }
 
+/// The keys a product is best named by, the most exact first.
+const NAMED_BY: [&str; 8] =
+    ["price", "lookup_key", "path", "sku", "variant", "selling_plan", "product_code", "product"];
+
 /// The rule that would map a product, by the most specific key it has.
 fn line_of(source: &str, keys: &std::collections::BTreeMap<String, String>) -> String {
-    let key = MATCH_KEYS.iter().find_map(|k| keys.get(*k).map(|v| (k, v)));
+    let key = NAMED_BY.iter().find_map(|k| keys.get(*k).map(|v| (k, v)));
     let matches = key.map_or_else(|| "product = \"…\"".to_owned(), |(k, v)| format!("{k} = {}", json!(v)));
     format!("[[catalog]]\nsource = \"{source}\"\nmatch = {{ {matches} }}\nproduct_code = \"…\"")
 }

@@ -11,12 +11,15 @@ use serde_json::{Value, json};
 
 use super::auth::Auditor;
 use super::{Problem, Shared, view};
+use crate::domain::chains;
+use crate::domain::fact::Entity;
+use crate::domain::rules::Rules;
 use crate::domain::state::{State, fold};
 use crate::ledger::append::append;
 use crate::ledger::{read, rules};
 use crate::postgres::{query, query_opt};
-use crate::projections::{Place, generations};
-use crate::projector::{database_now, gather};
+use crate::projections::{Place, generations, subscriptions};
+use crate::projector::{books, database_now, gather};
 use crate::registry::Source;
 use crate::sql;
 
@@ -120,13 +123,13 @@ pub(super) async fn one(
         None => database_now(&client).await?,
     };
     let known = known(&client, source, when.known_at.as_deref()).await?;
-    let state = state(&client, source, &id, as_of, known.position).await?;
-    let state = state.ok_or_else(|| Problem::not_found("no event speaks of this subscription"))?;
     let adopted = match (view::present(when.rules.as_deref()), known.instant) {
         (None, Some(instant)) => rules::adopted_at(&client, app.projector.registry.system, instant).await?,
         (None | Some("now"), _) => rules::adopted(&client, app.projector.registry.system).await?,
         (Some(_), _) => return Err(Problem::field("rules", "must be now, or absent")),
     };
+    let state = state(&client, source, &id, as_of, known.position, &adopted.rules).await?;
+    let state = state.ok_or_else(|| Problem::not_found("no event speaks of this subscription"))?;
     let held = view::records(&client, &app, source, &id).await?;
     let asked = view::Asked { as_of, at, known_at: BTreeMap::from([(source.name.clone(), known.position)]) };
     Ok(HttpResponse::Ok().json(view::subscription(source, &state, &adopted.rules, &held, &asked)))
@@ -200,13 +203,20 @@ pub(super) async fn state(
     id: &str,
     as_of: Option<DateTime<Utc>>,
     up_to: i64,
+    rules: &Rules,
 ) -> Result<Option<State>, Problem> {
     let place = view::live(client, source.journal).await?;
-    let key = crate::domain::fact::Entity::subscription(id).key();
+    let book = subscriptions::book_of(client, place, id).await?;
+    let key = book.as_deref().map_or_else(|| Entity::subscription(id).key(), books::key);
     let gathered = gather::facts(client, place, source, std::slice::from_ref(&key), &HashMap::new(), up_to).await?;
     let Some(mut gathered) = gathered.into_iter().next().map(|(_, g)| g) else { return Ok(None) };
     if let Some(as_of) = as_of {
         gathered.facts.retain(|r| r.fact.key.at <= as_of);
+    }
+    if let Some(book) = book {
+        let book = fold(&book, gathered.facts, gathered.links);
+        let chain = chains::split(&book, &source.name, rules).into_iter().find(|chain| chain.subscription_id == id);
+        return Ok(chain);
     }
     let speaks = gathered.facts.iter().any(|r| r.fact.entity.key() == key);
     Ok(speaks.then(|| fold(id, gathered.facts, gathered.links)))

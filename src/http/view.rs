@@ -122,8 +122,9 @@ fn item(
     steps: &[Step],
 ) -> Value {
     let desired = deserved.lines.iter().find(|d| d.item_id == item.item_id);
-    let paid_through =
-        desired.and_then(|d| d.entitlement.paid_through).or_else(|| crate::domain::coverage::canonical(state, item));
+    let paid_through = desired
+        .and_then(|d| d.entitlement.paid_through)
+        .or_else(|| crate::domain::coverage::canonical(state, item).paid_through);
     json!({
         "item_id": item.item_id,
         "product": item.product.keys,

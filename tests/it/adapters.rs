@@ -184,8 +184,10 @@ async fn a_shopify_contract_is_paid_renewed_and_runs_out() {
     service.settled().await;
     assert_eq!(license().await.unwrap()["enabled"], json!(false));
 
-    // An order of another app is kept and belongs to no subscription; a topic must fit its body.
-    assert_eq!(deliver(&service, "orders/paid", "w7", now, &order(7, now)).await, 200);
+    // A failed attempt names no order; a topic must fit its body.
+    let failed =
+        json!({"id":77,"idempotency_key":"k7","order_id":null,"subscription_contract_id":null,"error_code":"x"});
+    assert_eq!(deliver(&service, "subscription_billing_attempts/failure", "w7", now, &failed).await, 200);
     assert_eq!(deliver(&service, "subscription_contracts/update", "w8", now, &order(8, now)).await, 401);
     service.settled().await;
     let (_, events) = service.get("/v1/events?source=shopify-main").await;

@@ -19,6 +19,7 @@ impl State {
         json!({
             "subscription_id": self.subscription_id,
             "customer_id": snapshot.and_then(|s| s.customer_id.clone()),
+            "customer_deleted_at": self.customer_deleted_at().map(rfc3339),
             "status": snapshot.map(|s| s.status),
             "provider_status": snapshot.map(|s| s.provider_status.clone()),
             "livemode": snapshot.map(|s| s.livemode),
@@ -35,13 +36,15 @@ impl State {
     }
 
     fn canonical_item(&self, item: &Item) -> Value {
+        let coverage = coverage::canonical(self, item);
         json!({
             "item_id": item.item_id,
             "product": item.product.keys,
             "quantity": item.quantity,
             "period_start": item.period_start.map(rfc3339),
             "period_end": item.period_end.map(rfc3339),
-            "paid_through": coverage::canonical(self, item).map(rfc3339),
+            "paid_through": coverage.paid_through.map(rfc3339),
+            "owned": item.one_off.then_some(coverage.forever),
         })
     }
 

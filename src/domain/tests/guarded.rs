@@ -51,7 +51,8 @@ fn what_is_counted_is_counted_in_its_own_window() {
 fn only_a_cancellation_that_was_known_a_day_ahead_is_announced() {
     let (now, end) = (at("03-15"), Some(at("03-15")));
     let day_before = at("03-14");
-    let table: [(&str, &str, Option<DateTime<Utc>>, Option<DateTime<Utc>>, bool); 7] = [
+    type Case = (&'static str, &'static str, Option<DateTime<Utc>>, Option<DateTime<Utc>>, bool);
+    let table: [Case; 7] = [
         ("a day ahead", "canceled", end, Some(day_before), true),
         ("a second later", "canceled", end, Some(day_before + TimeDelta::seconds(1)), false),
         ("months ahead", "canceled", end, Some(at("01-01")), true),

@@ -32,7 +32,8 @@ fn an_override_outranks_the_provider() {
     let with = |facts: Vec<Recorded>, more: Recorded| facts.into_iter().chain([more]).collect::<Vec<_>>();
     let unpaid =
         || vec![shown("03-01", snapshot(Status::Active, vec![item("si_1", "price_pro", 3, ("03-01", "04-01"))]))];
-    let table: [(&str, Vec<Recorded>, &str, Switch, Option<&str>, &str); 11] = [
+    type Case = (&'static str, Vec<Recorded>, &'static str, Switch, Option<&'static str>, &'static str);
+    let table: [Case; 11] = [
         ("nothing said", month(Status::Active), "03-10", Switch::On, Some("2026-04-05"), "paid"),
         (
             "revoked",

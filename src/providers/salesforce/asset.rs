@@ -107,5 +107,6 @@ fn item(record: &Record, settings: &SourceSettings, quantity: Option<i64>) -> Re
         period_start: said("start_date").map(fields::start).transpose()?,
         period_end: said("end_date").map(fields::end).transpose()?,
         metered: false,
+        one_off: false,
     }))
 }

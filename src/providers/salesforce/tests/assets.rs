@@ -60,6 +60,7 @@ fn an_asset_is_a_subscription_of_its_account() {
         period_start: None,
         period_end: Some(end),
         metered: false,
+        one_off: false,
     };
     let expected = Snapshot {
         status: Status::Active,
