@@ -1,4 +1,4 @@
-//! Who may come in: access tokens with roles, stored as hashes.
+//! Who may come in: access tokens with roles, stored as hashes. Below: saved plans and sweeps.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use deadpool_postgres::GenericClient;
@@ -6,6 +6,9 @@ use rand::RngCore;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
+
+pub mod plans;
+pub mod sweeps;
 
 use crate::postgres::{DbError, execute, query, query_opt};
 use crate::sql;

@@ -1,5 +1,6 @@
 //! HTTP: the whole route table on one screen.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::web;
@@ -7,7 +8,9 @@ use actix_web::web;
 use crate::config::Config;
 use crate::intake::Intake;
 use crate::projector::Projector;
+use crate::reconciler::Settings;
 
+mod act;
 mod auth;
 mod config;
 mod customers;
@@ -19,10 +22,15 @@ mod journals;
 mod licenses;
 mod lists;
 mod metrics;
+mod overrides;
+mod parked;
+mod plans;
 mod quarantine;
 mod rebuilds;
+mod reconciler;
 mod repeat;
 mod subscriptions;
+mod sweeps;
 mod timeline;
 mod tokens;
 mod view;
@@ -45,6 +53,8 @@ pub struct App {
     /// What this instance was told: limits, whose word about an address is believed, and the rules
     /// of its file, for adoption.
     pub config: Config,
+    /// How each account is reconciled, by its name.
+    pub reconcilers: BTreeMap<String, Settings>,
 }
 
 /// Handlers share it.
@@ -87,7 +97,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/v1/unmapped", web::get().to(lists::unmapped))
         .route("/v1/unlinked", web::get().to(lists::unlinked))
         .route("/v1/refusals", web::get().to(lists::refusals))
-        .route("/v1/parked", web::get().to(lists::parked))
+        .route("/v1/parked", web::get().to(parked::list))
+        .route("/v1/drift", web::get().to(sweeps::drifted))
         // Admins
         .route("/v1/admin/config", web::get().to(config::show))
         .route("/v1/admin/config", web::put().to(config::adopt))
@@ -107,5 +118,20 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/v1/admin/tokens", web::get().to(tokens::list))
         .route("/v1/admin/tokens", web::post().to(tokens::create))
         .route("/v1/admin/tokens/{id}", web::delete().to(tokens::revoke))
+        .route("/v1/admin/plans", web::post().to(plans::propose))
+        .route("/v1/admin/plans", web::get().to(plans::list))
+        .route("/v1/admin/plans/{id}", web::get().to(plans::one))
+        .route("/v1/admin/plans/{id}/apply", web::post().to(plans::apply))
+        .route("/v1/admin/plans/{id}/approve", web::post().to(plans::approve))
+        .route("/v1/admin/plans/{id}/reject", web::post().to(plans::reject))
+        .route("/v1/admin/reconciler", web::get().to(reconciler::status))
+        .route("/v1/admin/reconciler", web::post().to(reconciler::change))
+        .route("/v1/admin/overrides", web::post().to(overrides::grant))
+        .route("/v1/admin/overrides", web::get().to(overrides::list))
+        .route("/v1/admin/overrides/{id}", web::delete().to(overrides::withdraw))
+        .route("/v1/admin/sweeps", web::post().to(sweeps::ask))
+        .route("/v1/admin/sweeps", web::get().to(sweeps::list))
+        .route("/v1/admin/sweeps/{id}", web::get().to(sweeps::one))
+        .route("/v1/admin/parked/{id}/retry", web::post().to(parked::retry))
         .default_service(web::route().to(error::not_found));
 }

@@ -150,7 +150,7 @@ impl Projector {
         if let Some(source) = self.registry.source_of(place.journal) {
             source::project(&tx, place, source, &adopted, from, &events, now).await?;
         } else if self.registry.account_of(place.journal).is_some() {
-            account::project(&tx, place, &events).await?;
+            account::project(&tx, place, &self.registry, &events, now).await?;
         } else {
             account::record_only(&tx, place, &events).await?;
         }

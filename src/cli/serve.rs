@@ -1,5 +1,6 @@
 //! `subledger serve`: introduces the parts to each other and runs them until told to stop.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,7 +17,9 @@ use tracing::{info, warn};
 use super::database::Database;
 use super::failure::Failure;
 use super::{ConfigArg, settings};
-use crate::config::{Config, LogFormat, ReconcilerMode};
+use crate::config::{self, Config, Drift, LogFormat, ReconcilerMode};
+use crate::domain::account::Mode;
+use crate::domain::guard::Limits;
 use crate::domain::license::Action;
 use crate::http;
 use crate::intake::Intake;
@@ -89,6 +92,7 @@ pub(super) async fn serve(config: &Config, database: &Database, listener: TcpLis
     loops.spawn(projector.clone().run(stopped.clone()));
     loops.spawn(rebuild::run(projector.clone(), stopped.clone()));
     for reconciler in reconcilers(config, &projector).await? {
+        reconciler::announce(&reconciler.account, &reconciler.settings);
         loops.spawn(reconciler.run(stopped.clone()));
     }
     let metrics = telemetry::meter::start()?;
@@ -100,6 +104,7 @@ pub(super) async fn serve(config: &Config, database: &Database, listener: TcpLis
         projector,
         metrics,
         config: config.clone(),
+        reconcilers: reconciler_settings(config),
     });
     let address = listener.local_addr()?;
     let server = HttpServer::new(move || {
@@ -163,19 +168,45 @@ pub(super) async fn prepare(config: &Config, pool: &Pool) -> Result<Registry, Fa
     Ok(registry)
 }
 
-async fn reconcilers(config: &Config, projector: &Projector) -> Result<Vec<Reconciler>, Failure> {
+/// How each account is reconciled, as the configuration says.
+pub(super) fn reconciler_settings(config: &Config) -> BTreeMap<String, Settings> {
+    let reconciler = &config.reconciler;
+    let of = |(name, account): (&String, &config::Account)| {
+        let silent = config.sources.iter().filter(|(_, s)| s.licensespring.as_ref() == Some(name));
+        let settings = Settings {
+            mode: match reconciler.mode {
+                ReconcilerMode::Continuous => Mode::Continuous,
+                ReconcilerMode::PlanOnly => Mode::PlanOnly,
+                ReconcilerMode::Frozen => Mode::Frozen,
+            },
+            coalesce: Duration::from_millis(reconciler.coalesce_ms),
+            requests_per_minute: account.requests_per_minute,
+            rules_hash: rules::hash_of(&config.rules),
+            limits: Limits {
+                max_destructive: i64::from(reconciler.guard_max_destructive),
+                max_percent: i64::from(reconciler.guard_max_percent),
+                max_destructive_per_day: i64::from(reconciler.guard_max_destructive_per_day),
+                max_announced_per_day: i64::from(reconciler.guard_max_announced_per_day),
+            },
+            repair: reconciler.drift == Drift::Repair,
+            silence_hours: silent.filter_map(|(name, s)| Some((name.clone(), s.silence_hours?))).collect(),
+        };
+        (name.clone(), settings)
+    };
+    config.licensespring.iter().map(of).collect()
+}
+
+/// One reconciler an account.
+pub(super) async fn reconcilers(config: &Config, projector: &Projector) -> Result<Vec<Reconciler>, Failure> {
     let mut reconcilers = Vec::new();
+    let mut all = reconciler_settings(config);
     for account in projector.registry.accounts.values() {
-        let Some(configured) = config.licensespring.get(&account.name) else { continue };
+        let (Some(configured), Some(settings)) = (config.licensespring.get(&account.name), all.remove(&account.name))
+        else {
+            continue;
+        };
         let client =
             Client::new(&configured.base_url, &configured.api_key, Duration::from_millis(configured.timeout_ms))?;
-        let settings = Settings {
-            active: config.reconciler.mode == ReconcilerMode::Continuous,
-            coalesce: Duration::from_millis(config.reconciler.coalesce_ms),
-            requests_per_minute: configured.requests_per_minute,
-            rules_hash: rules::hash_of(&config.rules),
-        };
-        reconciler::announce(account, &settings);
         let reconciler = Reconciler { projector: projector.clone(), account: account.clone(), client, settings };
         reconciler.open().await?;
         reconcilers.push(reconciler);

@@ -79,9 +79,20 @@ fn rule(mut section: Section<'_>, sources: &[&str]) -> CatalogRule {
         seats: section.get_or("seats", SeatMode::default()),
         license_type: license_type(&mut section),
         period: period(&mut section),
+        features: features(&mut section),
+        custom_fields: section.get_or("custom_fields", BTreeMap::new()),
+        user_based: section.get_or("user_based", false),
     };
     section.finish();
     rule
+}
+
+fn features(section: &mut Section<'_>) -> Option<Vec<String>> {
+    let features: Vec<String> = section.get("features")?;
+    if features.iter().any(|code| code.trim().is_empty()) {
+        section.problem("features", "has an empty code", "write the codes of LicenseSpring's product features");
+    }
+    Some(features)
 }
 
 fn source_of(section: &mut Section<'_>, sources: &[&str]) -> Option<String> {

@@ -1,11 +1,14 @@
 //! The license a line deserves at an instant: `(state, rules, now) → entitlement`.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::coverage::{self, Coverage, Loss};
 use super::dates::{first_date_at_or_after, midnight, valid_until};
 use super::fact::{DisputeStatus, Item, Snapshot, Status};
+use super::overrides::{self, Effect};
 use super::rules::{CancelWhen, ExtendOn, Mapping, OnCancel, OnLoss, OnPause, Policy, Rules, SeatMode};
 use super::state::State;
 
@@ -54,6 +57,10 @@ pub struct Entitlement {
     pub next_transition_at: Option<DateTime<Utc>>,
     pub switch: Switch,
     pub on_cancel: OnCancel,
+    /// Exactly these, sorted; none: not managed.
+    pub features: Option<Vec<String>>,
+    pub custom_fields: BTreeMap<String, String>,
+    pub user_based: bool,
 }
 
 /// The source a state belongs to.
@@ -101,9 +108,11 @@ pub fn of_item(
 ) -> Option<Entitlement> {
     let mapping = rules.map(source.name, &item.product)?;
     let policy = rules.policy(source.name, &mapping.product_code);
-    let verdict = judge(state, item, source, policy, now);
+    let effect = overrides::effect(&state.overrides, &mapping.product_code, now);
+    let verdict = overridden(judge(state, item, source, policy, now), &effect);
     let seats = seats(&mapping, item);
-    let next_transition_at = next_transition(state, &verdict, now);
+    let next = [next_transition(state, &verdict, now), effect.next];
+    let next_transition_at = next.into_iter().flatten().min();
     Some(Entitlement {
         standing: verdict.standing,
         license_type: mapping.license_type.clone().or_else(|| (!item.one_off).then(|| "subscription".to_owned())),
@@ -118,7 +127,34 @@ pub fn of_item(
         next_transition_at,
         switch: verdict.switch,
         on_cancel: policy.on_cancel,
+        features: mapping.features,
+        custom_fields: mapping.custom_fields,
+        user_based: mapping.user_based,
     })
+}
+
+/// What an admin decided outranks what the provider said. An extension needs something to
+/// extend; a comp does not.
+fn overridden(verdict: Verdict, effect: &Effect) -> Verdict {
+    if effect.revoked {
+        return Verdict { paid_through: verdict.paid_through, ..Verdict::off(Standing::Suspended, "revoked") };
+    }
+    let earned = verdict.standing != Standing::None;
+    let extended = effect.extend.filter(|_| earned).map(|until| (until, "extended"));
+    let given = effect.comp.map(|until| (until, "comp"));
+    let Some((until, reason)) = extended.max(given) else { return verdict };
+    let date = first_date_at_or_after(until);
+    if verdict.switch == Switch::On && verdict.valid_until.is_none_or(|own| own >= date) {
+        return verdict; // its own lasts longer, or for ever
+    }
+    Verdict {
+        standing: Standing::Active,
+        reason,
+        switch: Switch::On,
+        paid_through: verdict.paid_through,
+        valid_until: Some(date),
+        is_trial: false,
+    }
 }
 
 /// A fixed number of the catalog outranks the provider's quantity; quantities below one seat

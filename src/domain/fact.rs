@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::dates::Interval;
+use super::overrides::Override;
 
 /// The kind of thing a fact is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -136,6 +137,11 @@ pub enum FactBody {
     },
     Dispute(Dispute),
     Customer(CustomerFacts),
+    /// What an admin decided, or took back.
+    Override {
+        id: String,
+        value: Override,
+    },
     /// A product or price as the provider now has it: proposed for the catalog, never live input.
     Proposal(Proposal),
     /// Understood, without effect on any license (reminders, notices, links alone).

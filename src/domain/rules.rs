@@ -3,7 +3,7 @@
 //! These are the sections `[[catalog]]` and `[policy.*]` of the configuration. What counts is
 //! the version last adopted as an event, so that "why" can cite the rule of the day.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,15 @@ pub struct CatalogRule {
     /// `1m`, `1y`, `30d`: where a payment does not say how long it lasts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period: Option<String>,
+    /// Exactly these features, by code; absent: whatever product and policy give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<Vec<String>>,
+    /// Set when a license is created.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub custom_fields: BTreeMap<String, String>,
+    /// The product is for users, not keys: the license is given to the customer's address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub user_based: bool,
 }
 
 /// Which LicenseSpring field carries the provider's quantity.
@@ -125,6 +134,10 @@ pub struct Mapping {
     pub license_type: Option<String>,
     /// A fixed number that outranks the provider's quantity (integration key `max_activations`).
     pub fixed_seats: Option<i64>,
+    /// Sorted codes.
+    pub features: Option<Vec<String>>,
+    pub custom_fields: BTreeMap<String, String>,
+    pub user_based: bool,
     /// How long a payment lasts that does not say so itself; absent: bought once.
     pub period: Option<Interval>,
 }
@@ -167,6 +180,12 @@ impl Rules {
                 seats: rule.seats,
                 license_type: rule.license_type.clone(),
                 fixed_seats: None,
+                features: rule
+                    .features
+                    .as_ref()
+                    .map(|f| f.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect()),
+                custom_fields: rule.custom_fields.clone(),
+                user_based: rule.user_based,
                 period: rule.period.as_deref().and_then(Interval::parse),
             }),
             None if self.integration_keys.get(source).copied().unwrap_or(true) => Self::by_integration_keys(product),
@@ -197,6 +216,9 @@ impl Rules {
             seats,
             license_type: get("license_type").cloned(),
             fixed_seats,
+            features: None,
+            custom_fields: BTreeMap::new(),
+            user_based: false,
             period: get("valid_duration").and_then(|v| Interval::parse(v)),
         })
     }

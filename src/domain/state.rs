@@ -8,17 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::coverage;
-use super::dates::rfc3339;
 use super::fact::{
-    CustomerFacts, Dispute, Entity, EntityKind, Fact, FactBody, FactKey, Item, Link, Payment, PaymentStatus, Refund,
-    Snapshot, Status,
+    CustomerFacts, Dispute, Entity, Fact, FactBody, FactKey, Item, Link, Payment, PaymentStatus, Refund, Snapshot,
+    Status,
 };
 use super::instant::{Sighting, decide};
+use super::overrides::Override;
 
 mod hashed;
+mod provenance;
 
 /// A fact with the position of the event that said it, in the source's journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +78,9 @@ pub struct State {
     pub charges: BTreeMap<String, Said<ChargeState>>,
     pub disputes: BTreeMap<String, Said<Dispute>>,
     pub customers: BTreeMap<String, Said<CustomerFacts>>,
+    /// What admins decided, by its id.
+    #[serde(default)]
+    pub overrides: BTreeMap<String, Said<Override>>,
     /// Edges between the entities above.
     pub links: BTreeSet<Link>,
     pub last: Option<FactKey>,
@@ -188,6 +191,7 @@ impl State {
             }
             FactBody::Dispute(dispute) => say(&mut self.disputes, entity, dispute.clone(), &fact.key),
             FactBody::Customer(customer) => self.apply_customer(entity, customer, &fact.key),
+            FactBody::Override { id, value } => say(&mut self.overrides, id.clone(), value.clone(), &fact.key),
             FactBody::Subscription { .. } | FactBody::Proposal(_) | FactBody::Notice => {}
         }
     }
@@ -246,60 +250,6 @@ impl State {
             deleted: customer.deleted,
         };
         say(&mut self.customers, entity, value, key);
-    }
-
-    fn note_provenance(&mut self, instant: &[Recorded]) {
-        let fields = self.fields();
-        self.provenance.retain(|name, _| fields.contains_key(name));
-        for (name, value) in fields {
-            let Some((first, last)) = self.cause(&name, instant) else { continue };
-            match self.provenance.get_mut(&name) {
-                Some(held) if held.value == value => held.confirmed_by = last,
-                _ => {
-                    self.provenance.insert(name, Provenance { value, event: first, confirmed_by: last });
-                }
-            }
-        }
-    }
-
-    /// The first and the last event of this instant that a field's value is owed to: for
-    /// coverage payments, refunds and disputes first; for the rest the snapshot that stands.
-    fn cause(&self, field: &str, instant: &[Recorded]) -> Option<(i64, i64)> {
-        let stands = |r: &&Recorded| {
-            r.fact.entity.kind == EntityKind::Subscription
-                && self.snapshot.as_ref().is_some_and(|s| s.key == r.fact.key)
-        };
-        let snapshot = instant.iter().find(stands).map(|r| (r.position, r.position));
-        let bought = || self.payments.values().any(|p| !p.payment.items.is_empty());
-        let by_money = field.ends_with("paid_through") || (field.starts_with("items.") && bought());
-        if !by_money {
-            return snapshot;
-        }
-        let mut money = instant.iter().filter(|r| {
-            !matches!(r.fact.body, FactBody::Subscription { .. } | FactBody::Customer(_) | FactBody::Notice)
-        });
-        let first = money.next().map(|r| r.position);
-        let last = money.next_back().map(|r| r.position).or(first);
-        first.zip(last).or(snapshot)
-    }
-
-    /// The named fields that provenance and `diff` speak of.
-    #[must_use]
-    pub fn fields(&self) -> BTreeMap<String, Value> {
-        let mut fields = BTreeMap::new();
-        let Some(Said { value: snapshot, .. }) = &self.snapshot else { return fields };
-        fields.insert("status".to_owned(), json!(snapshot.status));
-        fields.insert("customer_id".to_owned(), json!(snapshot.customer_id));
-        fields.insert("trial_end".to_owned(), json!(snapshot.trial_end.map(rfc3339)));
-        fields.insert("cancel_at".to_owned(), json!(snapshot.cancel_at.map(rfc3339)));
-        fields.insert("ended_at".to_owned(), json!(snapshot.ended_at.map(rfc3339)));
-        for item in &snapshot.items {
-            let name = |field: &str| format!("items.{}.{field}", item.item_id);
-            fields.insert(name("product"), json!(item.product.keys));
-            fields.insert(name("quantity"), json!(item.quantity));
-            fields.insert(name("paid_through"), json!(coverage::canonical(self, item).paid_through.map(rfc3339)));
-        }
-        fields
     }
 
     /// The customer this subscription belongs to, as the snapshot names it.

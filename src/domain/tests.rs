@@ -17,8 +17,10 @@ use super::state::{Recorded, State, fold};
 mod chained;
 mod covered;
 mod entitled;
+mod guarded;
 mod instants;
 mod named;
+mod overridden;
 mod planned;
 mod ruled;
 

@@ -10,7 +10,6 @@ use super::auth::Auditor;
 use super::view::Places;
 use super::{Problem, Shared, view, webhooks};
 use crate::domain::dates::rfc3339;
-use crate::domain::license::LicenseRecord;
 use crate::domain::state::State;
 use crate::ledger::rules;
 use crate::postgres::query;
@@ -23,17 +22,17 @@ pub(super) struct Page {
 }
 
 impl Page {
-    fn limit(&self) -> Result<i64, Problem> {
+    pub(super) fn limit(&self) -> Result<i64, Problem> {
         view::limit(self.limit.as_deref())
     }
 
-    fn place<T: DeserializeOwned + Default>(&self) -> Result<T, Problem> {
+    pub(super) fn place<T: DeserializeOwned + Default>(&self) -> Result<T, Problem> {
         view::place(self.cursor.as_deref())
     }
 }
 
 /// A page of a list: what was found is one more than fits, if there is more.
-fn answer<T>(
+pub(super) fn answer<T>(
     name: &str,
     mut found: Vec<(T, Value)>,
     limit: i64,
@@ -95,34 +94,6 @@ fn fix_of(code: &str) -> &'static str {
         webhooks::TOO_LARGE => "raise `server.max_body_bytes`, if such a delivery is expected",
         _ => "look at the reason",
     }
-}
-
-/// Calls that LicenseSpring refuses as they are.
-pub(super) async fn parked(app: Shared, _: Auditor, page: web::Query<Page>) -> Result<HttpResponse, Problem> {
-    let limit = page.limit()?;
-    let (from_account, after): (String, String) = page.place()?;
-    let client = app.projector.pool.get().await?;
-    let mut found = Vec::new();
-    for account in app.projector.registry.accounts.values().filter(|a| a.name >= from_account) {
-        let place = view::live(&client, account.journal).await?;
-        let after = if account.name == from_account { after.as_str() } else { "" };
-        let statement = sql!("projections/licenses/parked.sql");
-        let rows = query(&client, statement, &[&place.generation, &place.journal, &(limit + 1), &after]).await?;
-        for row in rows {
-            let Ok(record) = serde_json::from_value::<LicenseRecord>(row.get("record")) else { continue };
-            let shown = json!({
-                "order_id": record.order_id,
-                "licensespring": account.name,
-                "source": record.line.source,
-                "subscription_id": record.line.subscription_id,
-                "reason": record.parked.as_ref().map(|p| p.message.clone()),
-                "status": record.parked.as_ref().and_then(|p| p.http_status),
-                "fix": "correct the catalog rule or the product in LicenseSpring; the call is made again when it differs",
-            });
-            found.push(((account.name.clone(), record.order_id), shown));
-        }
-    }
-    Ok(answer("parked", found, limit, |shown| view::cursor(&shown.last().map(|(place, _)| place))))
 }
 
 /// What events of several sources are merged by: when we recorded it, source, position.

@@ -234,6 +234,7 @@ pub(super) fn license(record: &LicenseRecord) -> Value {
         "max_activations": observed.and_then(|o| o.max_activations),
         "floating_users": observed.and_then(|o| o.floating_users),
         "max_license_users": observed.and_then(|o| o.max_license_users),
+        "features": observed.map(|o| o.features.clone()),
         "calls": record.intents,
         "parked": record.parked,
     })

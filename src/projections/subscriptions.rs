@@ -245,3 +245,13 @@ pub async fn clean(client: &impl GenericClient, place: Place, id: &str, version:
         .await?;
     Ok(())
 }
+
+/// Marks a subscription for the reconciler, if there is one.
+///
+/// # Errors
+/// The database cannot be written.
+pub async fn mark(client: &impl GenericClient, place: Place, id: &str, now: DateTime<Utc>) -> Result<(), DbError> {
+    execute(client, sql!("projections/subscriptions/mark_one.sql"), &[&place.generation, &place.journal, &id, &now])
+        .await?;
+    Ok(())
+}

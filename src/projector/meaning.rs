@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::domain::fact::Translation;
+use crate::domain::overrides;
 use crate::ledger::read::StoredEvent;
 use crate::projections::events::EventStatus;
 use crate::registry::Source;
@@ -16,6 +17,13 @@ pub struct Meaning {
     pub translation: Translation,
     /// Set where the event has no facts for a reason of its own.
     pub trouble: Option<(EventStatus, String)>,
+}
+
+/// An admin's word in the source's journal. What providers send has headers and other keys.
+fn is_override(event: &StoredEvent) -> bool {
+    matches!(event.event_type.as_str(), overrides::GRANTED | overrides::WITHDRAWN)
+        && event.dedupe_key.starts_with(overrides::KEY_PREFIX)
+        && event.headers.is_empty()
 }
 
 /// Translates one event. Nothing it holds can stop the journal: a panic is a reason like any other.
@@ -34,6 +42,12 @@ pub fn of(source: &Source, event: &StoredEvent) -> Meaning {
         return silent(EventStatus::Unreadable, "the delivery is well signed but is not what this provider sends");
     }
     let Some(bytes) = &event.bytes else { return silent(EventStatus::Recorded, "erased") };
+    if is_override(event) {
+        return match overrides::translate(bytes, &event.dedupe_key) {
+            Ok(translation) => Meaning { position: event.position, translation, trouble: None },
+            Err(_) => silent(EventStatus::Quarantined, "an override that this build cannot read"),
+        };
+    }
     match catch_unwind(AssertUnwindSafe(|| source.provider.translate(bytes, &event.headers, &source.settings))) {
         Ok(Ok(translation)) if translation.unknown_type => Meaning {
             position: event.position,

@@ -40,7 +40,7 @@ impl Summary {
     fn count(&mut self, action: &Action) {
         let place = match action {
             Action::CreateOrder { .. } => &mut self.create,
-            Action::Update { .. } | Action::Enable { .. } => &mut self.update,
+            Action::Update { .. } | Action::Enable { .. } | Action::SetFeatures { .. } => &mut self.update,
             Action::Disable { .. } | Action::ResetDevices { .. } => &mut self.deactivate,
         };
         *place += 1;

@@ -9,7 +9,7 @@ use super::meaning::{self, Meaning};
 use super::{books, gather};
 use crate::domain::FOLD_VERSION;
 use crate::domain::entitlement::SourceContext;
-use crate::domain::fact::{Entity, EntityKind, FactBody, Link};
+use crate::domain::fact::{Entity, EntityKind, Fact, FactBody, Link};
 use crate::domain::plan::deserved;
 use crate::domain::rules::Rules;
 use crate::domain::state::{Recorded, State, fold};
@@ -19,6 +19,7 @@ use crate::postgres::DbError;
 use crate::projections::Place;
 use crate::projections::events::{self, EventRow, EventStatus};
 use crate::projections::links::{self, Edge};
+use crate::projections::overrides::{self, OverrideRow};
 use crate::projections::subscriptions::{self, Folded};
 use crate::registry::Source;
 use crate::telemetry::meter;
@@ -36,6 +37,7 @@ pub(super) async fn project(
     let meanings: Vec<Meaning> = batch.iter().map(|e| meaning::of(source, e)).collect();
     let poison = |m: &&Meaning| m.trouble.as_ref().is_some_and(|(s, _)| *s == EventStatus::Quarantined);
     meanings.iter().filter(poison).for_each(|_| meter::quarantined(&source.name));
+    overrides::save(client, place, &granted(&meanings)).await?;
     let new_edges = note(client, place, &meanings).await?;
     let touched = touched(client, place, &meanings, &new_edges).await?;
     let refold = needs_refold(client, place, &touched, &new_edges, from).await?;
@@ -61,6 +63,24 @@ pub(super) async fn project(
     let known = Known { touched: &touched, customers, homes: &split.homes };
     events::linked(client, place, &found).await?;
     events::save(client, place, &meanings.iter().map(|m| event_row(m, &known)).collect::<Vec<_>>()).await
+}
+
+/// What admins said in this batch.
+fn granted(meanings: &[Meaning]) -> Vec<OverrideRow> {
+    let said = |m: &Meaning| {
+        let position = m.position;
+        let of = move |f: &Fact| match &f.body {
+            FactBody::Override { id, value } => Some(OverrideRow {
+                id: id.clone(),
+                subscription_id: f.entity.id.clone(),
+                granted: (!value.withdrawn).then_some(position),
+                withdrawn: value.withdrawn.then_some(position),
+            }),
+            _ => None,
+        };
+        m.translation.facts.iter().filter_map(of).collect::<Vec<_>>()
+    };
+    meanings.iter().flat_map(said).collect()
 }
 
 /// Saves mentions and edges; answers with the edges that are new.

@@ -6,6 +6,7 @@ pub mod proxy;
 pub mod rng;
 pub mod sandbox;
 pub mod service;
+pub mod shop;
 pub mod stripe;
 pub mod tree;
 

@@ -31,6 +31,7 @@ impl State {
             "refunds": self.refunds.iter().map(|(k, r)| (k.clone(), json!(r.value))).collect::<BTreeMap<_, _>>(),
             "charges": self.charges.iter().map(|(k, c)| (k.clone(), json!(c.value))).collect::<BTreeMap<_, _>>(),
             "disputes": self.disputes.iter().map(|(k, d)| (k.clone(), json!(d.value.status))).collect::<BTreeMap<_, _>>(),
+            "overrides": self.overrides.iter().map(|(k, o)| (k.clone(), json!(o.value))).collect::<BTreeMap<_, _>>(),
         })
     }
 
@@ -64,6 +65,7 @@ impl State {
             self.charges,
             self.disputes,
             self.customers,
+            self.overrides,
             self.uncertain,
             self.last,
         ]))
