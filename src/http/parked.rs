@@ -1,7 +1,6 @@
 //! `/v1/parked` and its retry: calls that LicenseSpring refuses as they are, or an admin did.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
 use serde_json::json;
 
 use super::act::{self, Act};
