@@ -21,8 +21,10 @@ pub mod hash;
 pub mod instant;
 pub mod license;
 pub mod plan;
+pub mod rows;
 pub mod rules;
 pub mod state;
+pub mod terms;
 #[cfg(test)]
 mod tests;
 

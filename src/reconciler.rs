@@ -12,7 +12,6 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::domain::entitlement::SourceContext;
-use crate::domain::license::LicenseRecord;
 use crate::domain::plan::{Step, deserved, diff};
 use crate::ledger::{journal, rules};
 use crate::licensespring::Client;
@@ -227,8 +226,7 @@ impl Reconciler {
         source: &Source,
         dirty: &Dirty,
     ) -> Result<Compared, Halt> {
-        let ids = [dirty.state.subscription_id.clone()];
-        let held: Vec<LicenseRecord> = licenses::of_subscriptions(client, turn.place, &source.name, &ids).await?;
+        let held = licenses::of_state(client, turn.place, &source.name, &dirty.state).await?;
         let context = SourceContext { name: &source.name, live: source.settings.livemode };
         let deserved = deserved(&dirty.state, context, &turn.rules.rules, turn.now);
         let in_doubt = held.iter().any(|h| h.open.is_some());

@@ -14,6 +14,7 @@ use super::dates::Interval;
 use super::fact::{
     Entity, EntityKind, Item, Link, Payment, PaymentLine, PaymentStatus, Purchase, Refund, Snapshot, Status,
 };
+use super::rows;
 use super::rules::Rules;
 use super::state::{PaymentState, Provenance, Said, State};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -27,6 +28,9 @@ pub fn id(first_order: &str) -> String {
 /// Splits a book into its chains, in the order in which they were opened.
 #[must_use]
 pub fn split(book: &State, source: &str, rules: &Rules) -> Vec<State> {
+    if !book.rows.is_empty() {
+        return rows::split(book, source, rules);
+    }
     let mut chains: Vec<Chain<'_>> = Vec::new();
     for order in orders(book) {
         let mut opened = Chain { first: order, parts: Vec::new() };
@@ -49,6 +53,9 @@ pub fn split(book: &State, source: &str, rules: &Rules) -> Vec<State> {
 /// What is left of a chain that an earlier order, heard of late, has taken in.
 #[must_use]
 pub fn closed(chain: &State) -> State {
+    if !chain.rows.is_empty() {
+        return rows::closed(chain);
+    }
     let snapshot = chain.snapshot.as_ref().map(|said| Said {
         value: Snapshot {
             status: Status::Canceled,
@@ -66,7 +73,7 @@ pub fn closed(chain: &State) -> State {
 pub fn homes(chains: &[State]) -> BTreeMap<String, String> {
     let mut homes = BTreeMap::new();
     for chain in chains {
-        let keys = chain.payments.keys().chain(chain.refunds.keys()).chain(chain.disputes.keys());
+        let keys = chain.payments.keys().chain(chain.refunds.keys()).chain(chain.disputes.keys()).chain(chain.rows.keys());
         for key in keys {
             homes.entry(key.clone()).or_insert_with(|| chain.subscription_id.clone());
         }

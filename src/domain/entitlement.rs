@@ -8,6 +8,9 @@ use super::dates::{first_date_at_or_after, midnight, valid_until};
 use super::fact::{DisputeStatus, Item, Snapshot, Status};
 use super::rules::{CancelWhen, ExtendOn, Mapping, OnCancel, OnLoss, OnPause, Policy, Rules, SeatMode};
 use super::state::State;
+use super::terms::{Look, Terms};
+
+mod by_rows;
 
 /// Where a line stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +59,15 @@ pub struct Entitlement {
     pub on_cancel: OnCancel,
 }
 
+impl Entitlement {
+    /// Nothing is deserved for want of configuration: a field that is not sent, or a length that
+    /// nobody says.
+    #[must_use]
+    pub fn wants_configuration(&self) -> bool {
+        self.standing == Standing::None && by_rows::WANTING.contains(&self.reason.as_str())
+    }
+}
+
 /// The source a state belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceContext<'a> {
@@ -101,9 +113,16 @@ pub fn of_item(
 ) -> Option<Entitlement> {
     let mapping = rules.map(source.name, &item.product)?;
     let policy = rules.policy(source.name, &mapping.product_code);
-    let verdict = judge(state, item, source, policy, now);
-    let seats = seats(&mapping, item);
-    let next_transition_at = next_transition(state, &verdict, now);
+    let look = (!state.rows.is_empty()).then(|| Terms::of(state, Some(&mapping)).look(now, at_once(policy)));
+    let verdict = match &look {
+        Some(look) => by_rows::judge(state, look, &mapping, source, policy, now),
+        None => judge(state, item, source, policy, now),
+    };
+    let seats = seats(&mapping, look.as_ref().map_or(item.quantity, |look| look.quantity));
+    let next_transition_at = match &look {
+        Some(look) => by_rows::next_transition(look, &verdict, now),
+        None => next_transition(state, &verdict, now),
+    };
     Some(Entitlement {
         standing: verdict.standing,
         license_type: mapping.license_type.clone().or_else(|| (!item.one_off).then(|| "subscription".to_owned())),
@@ -123,8 +142,12 @@ pub fn of_item(
 
 /// A fixed number of the catalog outranks the provider's quantity; quantities below one seat
 /// are left to the license's policy.
-fn seats(mapping: &Mapping, item: &Item) -> Option<i64> {
-    mapping.fixed_seats.or(item.quantity).filter(|q| *q >= 1)
+fn seats(mapping: &Mapping, quantity: Option<i64>) -> Option<i64> {
+    mapping.fixed_seats.or(quantity).filter(|q| *q >= 1)
+}
+
+fn at_once(policy: Policy) -> bool {
+    policy.cancel_when == CancelWhen::AtOnce
 }
 
 fn judge(state: &State, item: &Item, source: SourceContext<'_>, policy: Policy, now: DateTime<Utc>) -> Verdict {
@@ -144,7 +167,7 @@ fn judge(state: &State, item: &Item, source: SourceContext<'_>, policy: Policy, 
 
 /// The end: the provider's word, or a scheduled cancellation whose instant has come.
 fn ended(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, now: DateTime<Utc>) -> Option<Verdict> {
-    let scheduled = snapshot.cancel_at.is_some_and(|at| at <= now || policy.cancel_when == CancelWhen::AtOnce);
+    let scheduled = snapshot.cancel_at.is_some_and(|at| at <= now || at_once(policy));
     let runs_out = || {
         snapshot.runs_out
             && policy.cancel_when == CancelWhen::PeriodEnd
@@ -153,16 +176,20 @@ fn ended(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, now: D
     if !scheduled && (snapshot.status != Status::Canceled || runs_out()) {
         return None;
     }
+    // The end is noted some seconds after the instant it was scheduled for.
+    Some(canceled(policy, [snapshot.ended_at, snapshot.cancel_at].into_iter().flatten().min()))
+}
+
+/// What a cancellation that took effect does.
+fn canceled(policy: Policy, ended_at: Option<DateTime<Utc>>) -> Verdict {
     let mut verdict = Verdict::off(Standing::Ended, "canceled");
     if policy.on_cancel == OnCancel::ExpireOnly {
         verdict.switch = Switch::Leave;
-        // The end is noted some seconds after the instant it was scheduled for.
-        let ended_at = [snapshot.ended_at, snapshot.cancel_at].into_iter().flatten().min();
         verdict.valid_until = ended_at.map(first_date_at_or_after);
     } else if policy.on_cancel == OnCancel::DeactivateDevices {
         verdict.switch = Switch::Leave;
     }
-    Some(verdict)
+    verdict
 }
 
 fn suspended(state: &State, snapshot: &Snapshot, policy: Policy) -> Option<Verdict> {

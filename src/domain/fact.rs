@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::dates::Interval;
+use super::rows::Row;
 
 /// The kind of thing a fact is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -27,6 +28,8 @@ pub enum EntityKind {
     Customer,
     /// Everything one buyer ordered, where no subscription says what belongs together.
     Book,
+    /// A record of a sale, where the provider keeps records and no subscriptions (Salesforce).
+    Row,
 }
 
 impl EntityKind {
@@ -43,6 +46,7 @@ impl EntityKind {
             Self::Dispute => "dp",
             Self::Customer => "cus",
             Self::Book => "book",
+            Self::Row => "row",
         }
     }
 }
@@ -133,6 +137,8 @@ pub enum FactBody {
     },
     Dispute(Dispute),
     Customer(CustomerFacts),
+    /// A record of a sale, as it stands.
+    Row(Box<Row>),
     /// Understood, without effect on any license (reminders, notices, links alone).
     Notice,
 }

@@ -17,6 +17,7 @@ use super::fact::{
     Snapshot, Status,
 };
 use super::instant::{Sighting, decide};
+use super::rows::{self, RowState};
 
 mod hashed;
 
@@ -78,6 +79,9 @@ pub struct State {
     pub charges: BTreeMap<String, Said<ChargeState>>,
     pub disputes: BTreeMap<String, Said<Dispute>>,
     pub customers: BTreeMap<String, Said<CustomerFacts>>,
+    /// Records of sales, where the provider keeps no subscriptions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rows: BTreeMap<String, RowState>,
     /// Edges between the entities above.
     pub links: BTreeSet<Link>,
     pub last: Option<FactKey>,
@@ -184,6 +188,7 @@ impl State {
             }
             FactBody::Dispute(dispute) => say(&mut self.disputes, entity, dispute.clone(), &fact.key),
             FactBody::Customer(customer) => self.apply_customer(entity, customer, &fact.key),
+            FactBody::Row(row) => self.apply_row(entity, row, &fact.key, position),
             FactBody::Subscription { .. } | FactBody::Notice => {}
         }
     }
@@ -292,6 +297,7 @@ impl State {
             fields.insert(name("quantity"), json!(item.quantity));
             fields.insert(name("paid_through"), json!(coverage::canonical(self, item).paid_through.map(rfc3339)));
         }
+        fields.extend(rows::fields(self));
         fields
     }
 

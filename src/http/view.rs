@@ -64,11 +64,11 @@ pub(super) async fn records(
     client: &impl deadpool_postgres::GenericClient,
     app: &Shared,
     source: &Source,
-    subscription: &str,
+    state: &State,
 ) -> Result<Vec<LicenseRecord>, Problem> {
     let Some(account) = app.projector.registry.accounts.get(&source.account) else { return Ok(Vec::new()) };
     let place = live(client, account.journal).await?;
-    Ok(licenses::of_subscriptions(client, place, &source.name, &[subscription.to_owned()]).await?)
+    Ok(licenses::of_state(client, place, &source.name, state).await?)
 }
 
 /// When a state is looked at.
@@ -104,6 +104,7 @@ pub(super) fn subscription(
         "cancel_at": snapshot.and_then(|s| s.cancel_at).map(rfc3339),
         "ended_at": snapshot.and_then(|s| s.ended_at).map(rfc3339),
         "uncertain": state.uncertain,
+        "missing": state.missing(),
         "as_of": asked.as_of.map(rfc3339),
         "at": rfc3339(asked.at),
         "known_at": asked.known_at,
@@ -128,7 +129,7 @@ fn item(
     json!({
         "item_id": item.item_id,
         "product": item.product.keys,
-        "quantity": item.quantity,
+        "quantity": desired.filter(|_| !state.rows.is_empty()).map_or(item.quantity, |d| d.entitlement.seats),
         "paid_through": paid_through.map(rfc3339),
         "entitlement": desired.map(entitlement),
         "license": desired.and_then(|d| license_of(d, held)).map(|r| license_short(r, steps)),
