@@ -204,6 +204,7 @@ impl<'a> Terms<'a> {
         let quantity = match phase {
             // The seats of its last day, while it is waited for.
             Phase::Over(end) => self.quantity(before(end)),
+            Phase::Unknown => None,
             _ => quantity,
         };
         let next = [self.next_instants(now).next(), until.filter(|at| *at > now)].into_iter().flatten().min();

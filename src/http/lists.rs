@@ -13,6 +13,7 @@ use crate::domain::rules::Rules;
 use crate::domain::state::State;
 use crate::domain::terms::Terms;
 use crate::ledger::rules;
+use crate::config::FIELD_NAMES;
 use crate::postgres::query;
 use crate::registry::Source;
 use crate::sql;
@@ -171,8 +172,11 @@ fn wanting(source: &Source, state: &State, rules: &Rules) -> Option<Value> {
     let missing: Vec<&str> = state.missing().into_iter().collect();
     let (reason, fix) = if let Some((object, field)) = missing.first().and_then(|m| m.split_once('.')) {
         let named = missing.join(", ");
-        let declare = format!("[sources.{}.fields.{object}]\n{field} = \"…\"", source.name);
-        (format!("fields that decide are not sent: {named}"), format!("add the field to what is sent, or name it: {declare}"))
+        let mut fix = "add the field to what is sent".to_owned();
+        if FIELD_NAMES.contains(&field) {
+            fix.push_str(&format!(", and name it:\n[sources.{}.fields.{object}]\n{field} = \"…\"", source.name));
+        }
+        (format!("fields that decide are not sent: {named}"), fix)
     } else if Terms::of(state, Some(&mapping)).is_endless() {
         let fix = "add period = \"1y\" to the catalog rule, or license_type = \"perpetual\"";
         ("neither the record nor the catalog says how long it lasts".to_owned(), fix.to_owned())

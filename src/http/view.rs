@@ -129,7 +129,7 @@ fn item(
     json!({
         "item_id": item.item_id,
         "product": item.product.keys,
-        "quantity": desired.filter(|_| !state.rows.is_empty()).map_or(item.quantity, |d| d.entitlement.seats),
+        "quantity": desired.filter(|_| !state.rows.is_empty()).and_then(|d| d.entitlement.seats).or(item.quantity),
         "paid_through": paid_through.map(rfc3339),
         "entitlement": desired.map(entitlement),
         "license": desired.and_then(|d| license_of(d, held)).map(|r| license_short(r, steps)),

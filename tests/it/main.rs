@@ -16,6 +16,7 @@ mod histories;
 mod ledger;
 mod life;
 mod reading;
+mod salesforce;
 mod schema;
 mod smoke;
 mod tidy;

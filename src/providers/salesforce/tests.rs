@@ -7,7 +7,8 @@ use crate::domain::fact::*;
 use crate::providers::tests::{Verdict, fixtures, instant, settings};
 use crate::providers::{UNREADABLE, hashed_key};
 
-mod assets;
+mod histories;
+mod records;
 mod sessions;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
