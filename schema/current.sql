@@ -395,6 +395,7 @@ CREATE TABLE projection.subscriptions (
     subscription_id text NOT NULL,
     customer_id text,
     book text,
+    superseded boolean NOT NULL,
     status text NOT NULL,
     state json NOT NULL,
     state_hash text NOT NULL,

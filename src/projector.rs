@@ -61,11 +61,13 @@ impl Projector {
         while !*stop.borrow() {
             tokio::select! {
                 _ = stop.changed() => break,
-                () = self.wake.notified() => {}
+                // In trouble a wake-up would only hurry what cannot be hurried.
+                () = self.wake.notified(), if tick != TICK_TROUBLE => {}
                 () = tokio::time::sleep(tick) => {}
             }
             tick = match self.round().await {
                 Ok(true) => TICK_BUSY,
+                Ok(false) if tick == TICK_TROUBLE => TICK_BUSY,
                 Ok(false) => (tick * 2).min(TICK_IDLE),
                 Err(e) => {
                     error!(error = %e, "the projector could not work; it tries again");

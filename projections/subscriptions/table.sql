@@ -5,6 +5,7 @@ CREATE TABLE projection.subscriptions (
     subscription_id    text NOT NULL,
     customer_id        text,
     book               text,
+    superseded         bool NOT NULL,
     status             text NOT NULL,
     state              json NOT NULL,
     state_hash         text NOT NULL,

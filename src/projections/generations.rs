@@ -230,6 +230,7 @@ pub async fn promote(client: &mut deadpool_postgres::Client, generation: i32) ->
         return Ok(Promotion::NotCaughtUp);
     }
     tx.execute(sql!("projections/subscriptions/carry_marks.sql"), &[&live, &generation]).await?;
+    tx.execute(sql!("projections/subscriptions/carry_superseded.sql"), &[&live, &generation]).await?;
     tx.execute("UPDATE control.live SET generation = $1", &[&generation]).await?;
     tx.execute(
         "UPDATE control.generations SET state = 'dropped' WHERE state = 'previous' AND generation <> $1",

@@ -30,6 +30,8 @@ pub struct Folded {
     pub dirty: bool,
     /// The book it is a chain of.
     pub book: Option<String>,
+    /// Another chain of its book has taken it in: it is there for its licenses alone.
+    pub superseded: bool,
 }
 
 fn state_of(row: &Row, column: &str) -> Result<State, DbError> {
@@ -105,6 +107,7 @@ pub async fn save(
     let uncertain: Vec<bool> = rows.iter().map(|r| r.state.uncertain).collect();
     let next: Vec<Option<DateTime<Utc>>> = rows.iter().map(|r| r.next_transition_at).collect();
     let dirty: Vec<bool> = rows.iter().map(|r| r.dirty).collect();
+    let superseded: Vec<bool> = rows.iter().map(|r| r.superseded).collect();
     let books: Vec<Option<&str>> = rows.iter().map(|r| r.book.as_deref()).collect();
     execute(
         client,
@@ -125,6 +128,7 @@ pub async fn save(
             &dirty,
             &now,
             &books,
+            &superseded,
         ],
     )
     .await?;

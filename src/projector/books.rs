@@ -61,7 +61,8 @@ pub(super) async fn split(
     for (id, before) in held.iter().filter(|(id, (b, _))| !seen.contains(*id) && names.contains(b.as_str())) {
         let left = chains::closed(&before.1.state);
         debug_assert_eq!(&left.subscription_id, id);
-        split.rows.push(of_book(&before.0, left, Some(before), source, adopted, now));
+        let row = of_book(&before.0, left, Some(before), source, adopted, now);
+        split.rows.push(Folded { superseded: true, ..row });
     }
     let states: Vec<&State> = books.iter().collect();
     books::save(client, place, &states, &adopted.hash).await?;

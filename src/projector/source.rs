@@ -271,6 +271,7 @@ pub(super) fn row(state: State, before: Option<&str>, source: &Source, rules: &R
         state_hash,
         state,
         book: None,
+        superseded: false,
     }
 }
 

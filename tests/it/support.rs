@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod ledger;
+pub mod proxy;
 pub mod rng;
 pub mod sandbox;
 pub mod service;
