@@ -54,7 +54,11 @@ fn time_zone(section: &mut Section<'_>) -> Tz {
     let key = "time_zone";
     let Some(name) = section.text(key) else { return Tz::UTC };
     name.parse().unwrap_or_else(|_| {
-        section.problem(key, format!("names no time zone: {name:?}"), "write one such as \"Europe/Berlin\", or \"UTC\"");
+        section.problem(
+            key,
+            format!("names no time zone: {name:?}"),
+            "write one such as \"Europe/Berlin\", or \"UTC\"",
+        );
         Tz::UTC
     })
 }

@@ -53,9 +53,6 @@ pub fn split(book: &State, source: &str, rules: &Rules) -> Vec<State> {
 /// What is left of a chain that an earlier order, heard of late, has taken in.
 #[must_use]
 pub fn closed(chain: &State) -> State {
-    if !chain.rows.is_empty() {
-        return rows::closed(chain);
-    }
     let snapshot = chain.snapshot.as_ref().map(|said| Said {
         value: Snapshot {
             status: Status::Canceled,
@@ -73,7 +70,8 @@ pub fn closed(chain: &State) -> State {
 pub fn homes(chains: &[State]) -> BTreeMap<String, String> {
     let mut homes = BTreeMap::new();
     for chain in chains {
-        let keys = chain.payments.keys().chain(chain.refunds.keys()).chain(chain.disputes.keys()).chain(chain.rows.keys());
+        let keys =
+            chain.payments.keys().chain(chain.refunds.keys()).chain(chain.disputes.keys()).chain(chain.rows.keys());
         for key in keys {
             homes.entry(key.clone()).or_insert_with(|| chain.subscription_id.clone());
         }

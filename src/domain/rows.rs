@@ -172,25 +172,12 @@ pub fn split(book: &State, source: &str, rules: &Rules) -> Vec<State> {
         let group = groups.entry(Name::of(source, rules, &held.row)).or_default();
         group.insert((*key).clone(), held.clone());
         let header = held.row.parent.as_ref().map(|id| Entity::new(EntityKind::Row, id.as_str()).key());
-        if let Some((key, header)) = header.and_then(|key| resolved.get_key_value(&key)).filter(|(_, h)| !h.row.sells()) {
+        if let Some((key, header)) = header.and_then(|key| resolved.get_key_value(&key)).filter(|(_, h)| !h.row.sells())
+        {
             group.insert((*key).clone(), header.clone());
         }
     }
     groups.into_values().map(revised).map(|rows| state(book, rows, source, rules)).collect()
-}
-
-/// What is left under the id of a group that is now called otherwise: it claims no license.
-#[must_use]
-pub fn closed(group: &State) -> State {
-    let value = Snapshot {
-        status: Status::Canceled,
-        provider_status: "merged".to_owned(),
-        customer_id: group.customer_id().map(ToOwned::to_owned),
-        livemode: true,
-        ..Snapshot::default()
-    };
-    let snapshot = group.last.clone().map(|key| Said { value, key });
-    State { subscription_id: group.subscription_id.clone(), snapshot, last: group.last.clone(), ..State::default() }
 }
 
 /// What makes two rows the same thing.
@@ -317,7 +304,8 @@ fn snapshot(state: &State, newest: &Row, mapping: Option<&Mapping>) -> Snapshot 
         () if has(Force::Pending) => Status::Incomplete,
         () => Status::Canceled,
     };
-    let ended = || state.rows.values().filter(|h| h.row.sells()).map(|h| h.row.end.map_or(h.key.at, |e| e.min(h.key.at)));
+    let ended =
+        || state.rows.values().filter(|h| h.row.sells()).map(|h| h.row.end.map_or(h.key.at, |e| e.min(h.key.at)));
     let item = Item {
         item_id: ITEM.to_owned(),
         product: newest.product.clone(),

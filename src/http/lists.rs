@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use super::auth::Auditor;
 use super::{Problem, Shared, view};
+use crate::config::FIELD_NAMES;
 use crate::domain::dates::rfc3339;
 use crate::domain::license::LicenseRecord;
 use crate::domain::rules::Rules;
 use crate::domain::state::State;
 use crate::domain::terms::Terms;
 use crate::ledger::rules;
-use crate::config::FIELD_NAMES;
 use crate::postgres::query;
 use crate::registry::Source;
 use crate::sql;

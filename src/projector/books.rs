@@ -57,13 +57,21 @@ pub(super) async fn split(
             }
         }
     }
+    let mut gone: Vec<(String, Option<String>)> = Vec::new();
     let names: HashSet<&str> = books.iter().map(|b| b.subscription_id.as_str()).collect();
     for (id, before) in held.iter().filter(|(id, (b, _))| !seen.contains(*id) && names.contains(b.as_str())) {
+        if !before.1.state.rows.is_empty() {
+            // Its rows, and the licenses made for them, are another group's now.
+            let now = split.homes.get(&Entity::new(EntityKind::Row, id.as_str()).key());
+            gone.push((id.clone(), now.cloned()));
+            continue;
+        }
         let left = chains::closed(&before.1.state);
         debug_assert_eq!(&left.subscription_id, id);
         let row = of_book(&before.0, left, Some(before), source, adopted, now);
         split.rows.push(Folded { superseded: true, ..row });
     }
+    subscriptions::rename(client, place, &gone).await?;
     let states: Vec<&State> = books.iter().collect();
     books::save(client, place, &states, &adopted.hash).await?;
     Ok(split)

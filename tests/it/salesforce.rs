@@ -90,7 +90,10 @@ async fn amendments_and_a_renewal_contract_move_one_license() {
     assert_eq!(service.sandbox.mutating().await.len(), 1);
     let now = shown(&service, FIRST, "").await;
     let item = &now["items"][0];
-    assert_eq!((&now["customer_id"], &now["status"], &item["quantity"]), (&json!(ACCOUNT), &json!("active"), &json!(15)));
+    assert_eq!(
+        (&now["customer_id"], &now["status"], &item["quantity"]),
+        (&json!(ACCOUNT), &json!("active"), &json!(15))
+    );
     assert_eq!(item["entitlement"]["next_transition_at"], json!(format!("{soon}T00:00:00Z")), "it changes at midnight");
     assert_eq!(shown(&service, AMENDED, "").await["subscription_id"], json!(FIRST), "every row leads there");
     let then = shown(&service, FIRST, &format!("?at={soon}T00:00:00Z")).await;
@@ -125,6 +128,10 @@ async fn amendments_and_a_renewal_contract_move_one_license() {
     assert_eq!(shown(&service, FIRST, "").await["subscription_id"], json!(OLDER));
     assert_eq!(shown(&service, OLDER, "").await["items"][0]["license"]["in_sync"], json!(true));
     assert_eq!(service.sandbox.mutating().await.len(), calls, "nothing that matters has changed");
+    let (_, of_it) = service.get(&format!("/v1/events?source=salesforce-main&subscription={OLDER}")).await;
+    assert_eq!(of_it["events"].as_array().unwrap().len(), 7, "every event of its rows: {of_it}");
+    let (_, all) = service.get("/v1/subscriptions?source=salesforce-main").await;
+    assert_eq!(all["subscriptions"].as_array().unwrap().len(), 1, "{all}");
     let (_, why) = service.get(&format!("/v1/licenses/{order}/why")).await;
     assert_eq!(why["entitlement"]["seats"], json!(15), "{why}");
 

@@ -15,7 +15,9 @@ pub fn translate(reading: Reading<'_>) -> Translation {
         company: text("company"),
         deleted: reading.record.is_deleted,
     };
-    let (Some(at), false) = (reading.modified(), said == CustomerFacts::default()) else { return Translation::default() };
+    let (Some(at), false) = (reading.modified(), said == CustomerFacts::default()) else {
+        return Translation::default();
+    };
     let mut out = Out::new(printable_key(&reading.record.event_id), String::new(), reading.record.content());
     let customer = Entity::customer(reading.record.id.as_str());
     out.fact(&customer, at, reading.fullness(), rank::CHANGES, FactBody::Customer(said));

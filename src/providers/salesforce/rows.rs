@@ -124,7 +124,11 @@ fn force(reading: Reading<'_>, quantity: Option<i64>) -> Force {
     let is = |name: &str| reading.record.get(name).flatten() == Some("true");
     let word = reading.value("status").unwrap_or_default().to_ascii_lowercase();
     let own_words = &reading.settings.off_statuses;
-    let is_off = if own_words.is_empty() { OFF.contains(&&*word) } else { own_words.iter().any(|off| off.eq_ignore_ascii_case(&word)) };
+    let is_off = if own_words.is_empty() {
+        OFF.contains(&&*word)
+    } else {
+        own_words.iter().any(|off| off.eq_ignore_ascii_case(&word))
+    };
     match reading.kind {
         _ if reading.record.is_deleted => Force::Deleted,
         Kind::Contract | Kind::Order if OVER.contains(&&*word) => Force::Off,

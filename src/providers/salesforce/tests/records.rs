@@ -174,7 +174,8 @@ fn a_line_is_found_through_what_it_is_a_line_of() {
     let line = callout("OrderItem", json!({"Id":"8025g0000010001","OrderId":"8015g0000010001","SystemModstamp":stamp}));
     assert_eq!(edges(&line), [("row:8025g0000010001AAA".to_owned(), "row:8015g0000010001AAA".to_owned())]);
     // Ids of 15 and 18 characters are the same, wherever they stand.
-    let order = callout("Order", json!({"Id":"8015g0000010001AAA","AccountId":"0015g00000aBcDe","SystemModstamp":stamp}));
+    let order =
+        callout("Order", json!({"Id":"8015g0000010001AAA","AccountId":"0015g00000aBcDe","SystemModstamp":stamp}));
     assert_eq!(edges(&order)[0], ("row:8015g0000010001AAA".to_owned(), "book:0015g00000aBcDeAAK".to_owned()));
     let of_contact = callout("Asset", json!({"Id":ASSET,"ContactId":"0035g00000fGhIj","SystemModstamp":stamp}));
     assert_eq!(edges(&of_contact)[0].1, format!("book:{}", ids::long("0035g00000fGhIj").unwrap()));
@@ -212,7 +213,10 @@ fn the_samples() {
     assert_eq!(quoted[0].1, "SBQQ__Subscription__c");
     let quoted = row_of(&translated(&quoted[0].2, &configured()));
     assert_eq!((quoted.quantity, quoted.parent.as_deref()), (Some(10), Some("8005g000000mnopAAA")));
-    assert_eq!((quoted.end, quoted.cut), (Some(instant("2027-01-01T00:00:00Z")), Some(instant("2026-03-02T00:00:00Z"))));
+    assert_eq!(
+        (quoted.end, quoted.cut),
+        (Some(instant("2027-01-01T00:00:00Z")), Some(instant("2026-03-02T00:00:00Z")))
+    );
     for name in ["create_account", "field_populated", "null_field_omitted"] {
         let body = sample(&format!("amp-labs__outbound_message_{name}.xml")).unwrap();
         assert_eq!(verdict(&xml(&body, Some(TOKEN))), Ok(()), "{name}");
