@@ -3,7 +3,7 @@
 //!
 //! One delivery holds 1..100 notifications. There are no event types: the record and its values
 //! are the event. A message is not signed, so the secret is in the URL; callouts are signed with
-//! a scheme of ours, because there is none of Salesforce's.
+//! a scheme of ours, because there is none of Salesforce's. What an admin sets up is in `guide.md`.
 
 use std::ops::Range;
 
