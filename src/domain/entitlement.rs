@@ -173,11 +173,13 @@ fn ended(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, now: D
             && policy.cancel_when == CancelWhen::PeriodEnd
             && covered(state, item, snapshot, policy).paid_through.is_some_and(|end| end > now)
     };
-    if !scheduled && (snapshot.status != Status::Canceled || runs_out()) {
+    // With a customer Stripe deletes everything that it still would have paid for.
+    let deleted_at = state.customer_deleted_at().filter(|_| !item.one_off);
+    if !scheduled && deleted_at.is_none() && (snapshot.status != Status::Canceled || runs_out()) {
         return None;
     }
     // The end is noted some seconds after the instant it was scheduled for.
-    Some(canceled(policy, [snapshot.ended_at, snapshot.cancel_at].into_iter().flatten().min()))
+    Some(canceled(policy, [snapshot.ended_at, snapshot.cancel_at, deleted_at].into_iter().flatten().min()))
 }
 
 /// What a cancellation that took effect does.

@@ -26,6 +26,8 @@ pub enum EntityKind {
     Refund,
     Dispute,
     Customer,
+    /// A product or price of the provider's catalog.
+    Product,
     /// Everything one buyer ordered, where no subscription says what belongs together.
     Book,
     /// A record of a sale, where the provider keeps records and no subscriptions (Salesforce).
@@ -45,6 +47,7 @@ impl EntityKind {
             Self::Refund => "re",
             Self::Dispute => "dp",
             Self::Customer => "cus",
+            Self::Product => "prod",
             Self::Book => "book",
             Self::Row => "row",
         }
@@ -139,6 +142,8 @@ pub enum FactBody {
     Customer(CustomerFacts),
     /// A record of a sale, as it stands.
     Row(Box<Row>),
+    /// A product or price as the provider now has it: proposed for the catalog, never live input.
+    Proposal(Proposal),
     /// Understood, without effect on any license (reminders, notices, links alone).
     Notice,
 }
@@ -216,6 +221,10 @@ pub struct Snapshot {
     /// end of a period (Shopify).
     #[serde(default)]
     pub runs_out: bool,
+    /// The products are only named: what else a fuller snapshot said of the same ones stays
+    /// (FastSpring, where a subscription is part of an order).
+    #[serde(default)]
+    pub named_only: bool,
 }
 
 /// One product line as the provider has it.
@@ -348,6 +357,15 @@ pub struct CustomerFacts {
     pub deleted: bool,
 }
 
+/// A product or price of the provider, for whoever writes the catalog.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    pub product: ProductRef,
+    pub name: Option<String>,
+    /// Still for sale.
+    pub active: bool,
+}
+
 /// What one event came to: facts, edges, and whether it was understood.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Translation {
@@ -355,4 +373,7 @@ pub struct Translation {
     pub links: Vec<Link>,
     /// The event's type is not one this provider's translator knows: stored and counted.
     pub unknown_type: bool,
+    /// What the event should have said and did not, in plain words, with the fix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::coverage;
 use super::dates::rfc3339;
 use super::fact::{
-    CustomerFacts, Dispute, Entity, EntityKind, Fact, FactBody, FactKey, Link, Payment, PaymentStatus, Refund,
+    CustomerFacts, Dispute, Entity, EntityKind, Fact, FactBody, FactKey, Item, Link, Payment, PaymentStatus, Refund,
     Snapshot, Status,
 };
 use super::instant::{Sighting, decide};
@@ -172,7 +172,11 @@ impl State {
         if prior.is_some_and(|p| p.revision > winner.after.revision) {
             return; // an older version, told later
         }
-        let value = with_missing_items(winner.after, prior);
+        let mut value = with_missing_items(winner.after, prior);
+        if value.named_only {
+            let others = sightings.iter().rev().map(|s| s.after);
+            others.filter(|s| !s.named_only).chain(prior).for_each(|fuller| describe(&mut value.items, fuller));
+        }
         self.snapshot = Some(Said { value, key: winner.key.clone() });
         self.uncertain = decision.uncertain;
     }
@@ -189,7 +193,7 @@ impl State {
             FactBody::Dispute(dispute) => say(&mut self.disputes, entity, dispute.clone(), &fact.key),
             FactBody::Customer(customer) => self.apply_customer(entity, customer, &fact.key),
             FactBody::Row(row) => self.apply_row(entity, row, &fact.key, position),
-            FactBody::Subscription { .. } | FactBody::Notice => {}
+            FactBody::Subscription { .. } | FactBody::Proposal(_) | FactBody::Notice => {}
         }
     }
 
@@ -236,12 +240,15 @@ impl State {
     /// What a later fact does not mention stays as it was.
     fn apply_customer(&mut self, entity: String, customer: &CustomerFacts, key: &FactKey) {
         let held = self.customers.get(&entity).map(|s| s.value.clone()).unwrap_or_default();
+        if held.deleted && !customer.deleted {
+            return; // a copy in something older than the deletion, told later
+        }
         let value = CustomerFacts {
             email: customer.email.clone().or(held.email),
             first_name: customer.first_name.clone().or(held.first_name),
             last_name: customer.last_name.clone().or(held.last_name),
             company: customer.company.clone().or(held.company),
-            deleted: customer.deleted || held.deleted,
+            deleted: customer.deleted,
         };
         say(&mut self.customers, entity, value, key);
     }
@@ -316,6 +323,13 @@ impl State {
             .unwrap_or_default()
     }
 
+    /// When the provider deleted the customer.
+    #[must_use]
+    pub fn customer_deleted_at(&self) -> Option<DateTime<Utc>> {
+        let customer = self.customers.get(&Entity::customer(self.customer_id()?).key())?;
+        customer.value.deleted.then_some(customer.key.at)
+    }
+
     #[must_use]
     pub fn status(&self) -> Status {
         self.snapshot.as_ref().map_or(Status::Unknown, |s| s.value.status)
@@ -350,6 +364,20 @@ fn progress(status: PaymentStatus) -> u8 {
 #[must_use]
 pub fn waives(snapshot: &Snapshot) -> bool {
     snapshot.pause_collection.as_ref().is_some_and(|p| matches!(p.behavior.as_str(), "void" | "mark_uncollectible"))
+}
+
+/// What a fuller snapshot says of products that another one only names.
+fn describe(items: &mut [Item], fuller: &Snapshot) {
+    for item in items {
+        let same = |twin: &&Item| {
+            twin.item_id == item.item_id && item.product.keys.iter().all(|(k, v)| twin.product.keys.get(k) == Some(v))
+        };
+        let Some(twin) = fuller.items.iter().find(same) else { continue };
+        item.product.keys.clone_from(&twin.product.keys);
+        if item.product.attributes.is_empty() {
+            item.product.attributes.clone_from(&twin.product.attributes);
+        }
+    }
 }
 
 /// A list that was cut off proves nothing about the items it does not show.

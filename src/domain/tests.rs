@@ -63,6 +63,7 @@ fn snapshot(status: Status, items: Vec<Item>) -> Snapshot {
         interval: None,
         revision: None,
         runs_out: false,
+        named_only: false,
     }
 }
 

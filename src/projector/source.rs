@@ -294,15 +294,17 @@ impl Known<'_> {
 /// What became of an event.
 fn event_row(meaning: &Meaning, known: &Known<'_>) -> EventRow {
     let facts = &meaning.translation.facts;
-    let subscription = facts
-        .iter()
-        .map(|f| f.entity.key())
-        .chain(meaning.translation.links.iter().map(|l| l.child.key()))
-        .find_map(|entity| known.subscription(&entity));
+    // A buyer may have several subscriptions: what else the event speaks of comes first.
+    let (buyers, others): (Vec<_>, Vec<_>) = facts.iter().partition(|f| f.entity.kind == EntityKind::Customer);
+    let mentioned = others.iter().map(|f| f.entity.key());
+    let mentioned = mentioned.chain(meaning.translation.links.iter().map(|l| l.child.key()));
+    let mut mentioned = mentioned.chain(buyers.iter().map(|f| f.entity.key()));
+    let subscription = mentioned.find_map(|entity| known.subscription(&entity));
     let own_customer = facts.iter().find(|f| f.entity.kind == EntityKind::Customer).map(|f| f.entity.id.clone());
     let customer =
         subscription.as_deref().and_then(|s| known.customers.get(s).copied().flatten()).map(ToOwned::to_owned);
-    let mut effects = facts.iter().filter(|f| !matches!(f.body, FactBody::Notice | FactBody::Customer(_))).peekable();
+    let is_effect = |body: &FactBody| !matches!(body, FactBody::Notice | FactBody::Customer(_) | FactBody::Proposal(_));
+    let mut effects = facts.iter().filter(|f| is_effect(&f.body)).peekable();
     let effect = effects.peek().is_some();
     // That its buyer has a subscription does not make a payment one for it.
     let linked = effects.any(|f| known.subscription(&f.entity.key()).is_some());
@@ -319,6 +321,6 @@ fn event_row(meaning: &Meaning, known: &Known<'_>) -> EventRow {
         entity: facts.first().map(|f| f.entity.key()),
         customer_id: customer.or(own_customer),
         subscription_id: subscription,
-        error: meaning.trouble.as_ref().map(|(_, why)| why.clone()),
+        error: meaning.trouble.as_ref().map(|(_, why)| why).or(meaning.translation.missing.as_ref()).cloned(),
     }
 }

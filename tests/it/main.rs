@@ -16,6 +16,7 @@ mod door;
 mod histories;
 mod ledger;
 mod life;
+mod purchases;
 mod reading;
 mod salesforce;
 mod schema;

@@ -19,6 +19,7 @@ impl State {
         let mut canonical = json!({
             "subscription_id": self.subscription_id,
             "customer_id": snapshot.and_then(|s| s.customer_id.clone()),
+            "customer_deleted_at": self.customer_deleted_at().map(rfc3339),
             "status": snapshot.map(|s| s.status),
             "provider_status": snapshot.map(|s| s.provider_status.clone()),
             "livemode": snapshot.map(|s| s.livemode),

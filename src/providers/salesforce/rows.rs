@@ -31,8 +31,14 @@ const WITHIN_CHANGE: i64 = 1_000;
 
 /// The facts of one record.
 pub fn translate(reading: Reading<'_>) -> Result<Translation, Unreadable> {
-    let Some((at, within)) = clock(reading) else { return Ok(Translation::default()) };
+    let Some((at, within)) = clock(reading) else { return Ok(without_clock()) };
     let row = row(reading)?;
+    let missing = (!row.missing.is_empty()).then(|| {
+        format!(
+            "{}: not sent, and decisive; add it to what is sent, or name it in the configuration",
+            row.missing.join(", ")
+        )
+    });
     let entity = Entity::new(EntityKind::Row, row.row_id.as_str());
     let rank = if matches!(row.force, Force::Off | Force::Deleted) { rank::ENDS } else { rank::CHANGES };
     let mut out = Out::new(printable_key(&reading.record.event_id), String::new(), reading.record.content());
@@ -44,7 +50,13 @@ pub fn translate(reading: Reading<'_>) -> Result<Translation, Unreadable> {
         let said = CustomerFacts { email, ..CustomerFacts::default() };
         out.fact(&customer, at, within, rank::NOTES, FactBody::Customer(said));
     }
-    Ok(out.finish())
+    Ok(Translation { missing, ..out.finish() })
+}
+
+fn without_clock() -> Translation {
+    let missing =
+        "the record has no SystemModstamp, so nobody knows whether it is news: add that field to what is sent";
+    Translation { missing: Some(missing.to_owned()), ..Translation::default() }
 }
 
 /// The record's own stamp. A trigger that runs after a deletion still has the stamp of the
