@@ -242,6 +242,9 @@ fn resolved(book: &State, row: &Row) -> Row {
 
 /// Where an amendment says the whole quantity, the row before it ends where it begins.
 fn revised(mut rows: BTreeMap<String, RowState>) -> BTreeMap<String, RowState> {
+    if !rows.values().any(|held| held.row.replaces) {
+        return rows;
+    }
     let by_id: BTreeMap<String, Row> = rows.values().map(|h| (h.row.row_id.clone(), h.row.clone())).collect();
     let mut families: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
     for row in by_id.values().filter(|row| row.replaces && row.force == Force::On) {
