@@ -59,7 +59,9 @@ enum Command {
     #[command(after_help = "Example: subledger migrate --config subledger.toml")]
     Migrate(migrate::Args),
     /// Folds everything anew beside what is live; shows the differences; promotes it if told to
-    #[command(after_help = "Example: subledger rebuild --dry-run\n         subledger rebuild --promote")]
+    #[command(
+        after_help = "Example: subledger rebuild --dry-run\n         subledger rebuild --source stripe-main --customer cus_1 --promote"
+    )]
     Rebuild(rebuild::Args),
     /// Creates, lists and revokes access tokens
     #[command(after_help = "Example: subledger token create --role auditor --name grafana --expires 90d")]

@@ -19,6 +19,7 @@ pub mod entitlement;
 pub mod fact;
 pub mod hash;
 pub mod instant;
+pub mod joins;
 pub mod license;
 pub mod plan;
 pub mod rows;

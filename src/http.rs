@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 
-use crate::domain::rules::Rules;
+use crate::config::Config;
 use crate::intake::Intake;
 use crate::projector::Projector;
 
@@ -14,27 +14,37 @@ mod customers;
 mod error;
 mod events;
 mod health;
+mod joins;
 mod journals;
 mod licenses;
 mod lists;
 mod metrics;
+mod quarantine;
 mod rebuilds;
+mod repeat;
 mod subscriptions;
+mod timeline;
+mod tokens;
 mod view;
 mod webhooks;
 
 pub use auth::authenticate;
 pub use error::Problem;
+pub use repeat::once;
+pub use webhooks::TOO_LARGE;
+
+/// Largest body of an admin's act: a catalog of ten thousand rules is about 1 MiB.
+const ADMIN_BODY_BYTES_MAX: usize = 8 << 20;
 
 /// What the handlers work with.
 pub struct App {
     pub projector: Projector,
     pub intake: Intake,
-    pub max_body_bytes: usize,
     /// Renders what was counted.
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
-    /// The rules of this instance's file, for adoption.
-    pub file_rules: Rules,
+    /// What this instance was told: limits, whose word about an address is believed, and the rules
+    /// of its file, for adoption.
+    pub config: Config,
 }
 
 /// Handlers share it.
@@ -51,6 +61,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config
         .app_data(web::QueryConfig::default().error_handler(|e, _| Problem::bad_request(e.to_string()).into()))
         .app_data(web::JsonConfig::default().error_handler(|e, _| Problem::bad_request(e.to_string()).into()))
+        .app_data(web::PayloadConfig::new(ADMIN_BODY_BYTES_MAX))
         .app_data(web::PathConfig::default().error_handler(|e, _| Problem::not_found(e.to_string()).into()))
         // Unauthenticated: process, readiness, and the providers with their own signatures.
         .route("/healthz", web::get().to(health::healthz))
@@ -71,7 +82,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/metrics", web::get().to(metrics::render))
         .route("/v1/customers", web::get().to(customers::list))
         .route("/v1/customers/{source}/{customer}", web::get().to(customers::one))
-        .route("/v1/customers/{source}/{customer}/timeline", web::get().to(customers::timeline))
+        .route("/v1/customers/{source}/{customer}/timeline", web::get().to(timeline::show))
         .route("/v1/quarantine", web::get().to(lists::quarantine))
         .route("/v1/unmapped", web::get().to(lists::unmapped))
         .route("/v1/unlinked", web::get().to(lists::unlinked))
@@ -89,5 +100,12 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .route("/v1/admin/rebuilds/{id}/promote", web::post().to(rebuilds::promote))
         .route("/v1/admin/rebuilds/{id}/cancel", web::post().to(rebuilds::cancel))
         .route("/v1/admin/rebuilds/{id}/rollback", web::post().to(rebuilds::rollback))
+        .route("/v1/admin/quarantine/{id:.+}/retry", web::post().to(quarantine::again))
+        .route("/v1/admin/customer-joins", web::get().to(joins::list))
+        .route("/v1/admin/customer-joins", web::post().to(joins::create))
+        .route("/v1/admin/customer-joins/{id}", web::delete().to(joins::delete))
+        .route("/v1/admin/tokens", web::get().to(tokens::list))
+        .route("/v1/admin/tokens", web::post().to(tokens::create))
+        .route("/v1/admin/tokens/{id}", web::delete().to(tokens::revoke))
         .default_service(web::route().to(error::not_found));
 }

@@ -3,6 +3,7 @@
 
 pub mod books;
 pub mod events;
+pub mod exchange;
 pub mod generations;
 pub mod licenses;
 pub mod links;

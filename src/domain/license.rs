@@ -76,6 +76,9 @@ pub enum Action {
 }
 
 impl Action {
+    /// Every name there is.
+    pub const NAMES: [&str; 5] = ["create_order", "update", "enable", "disable", "reset_devices"];
+
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {

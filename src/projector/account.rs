@@ -34,6 +34,18 @@ pub(super) async fn project(client: &impl GenericClient, place: Place, batch: &[
     events::save(client, place, &rows).await
 }
 
+/// The license records that some events of an account's journal come to, in their order.
+#[must_use]
+pub fn records_of(events: &[StoredEvent]) -> Vec<LicenseRecord> {
+    let mut records = BTreeMap::new();
+    for stored in events {
+        if let Some(event) = parse(stored) {
+            fold(&mut records, stored, &event);
+        }
+    }
+    records.into_values().collect()
+}
+
 /// Events that are kept for their own sake (the system journal).
 pub(super) async fn record_only(
     client: &impl GenericClient,

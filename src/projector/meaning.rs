@@ -26,6 +26,10 @@ pub fn of(source: &Source, event: &StoredEvent) -> Meaning {
         translation: Translation::default(),
         trouble: Some((status, why.to_owned())),
     };
+    if event.own {
+        // An admin act that concerns this source: kept, and no word of its provider.
+        return Meaning { position: event.position, translation: Translation::default(), trouble: None };
+    }
     if event.event_type == UNREADABLE {
         return silent(EventStatus::Unreadable, "the delivery is well signed but is not what this provider sends");
     }

@@ -7,6 +7,7 @@
 mod reference;
 mod support;
 
+mod acts;
 mod adapters;
 mod admin;
 mod chains;
@@ -14,12 +15,17 @@ mod conformance;
 mod crash;
 mod door;
 mod histories;
+mod joins;
 mod ledger;
 mod life;
 mod purchases;
+mod python_client;
 mod reading;
+mod rules;
 mod salesforce;
 mod schema;
+mod scopes;
 mod smoke;
+mod threshold;
 mod tidy;
 mod torture;
