@@ -26,8 +26,10 @@ pub mod joins;
 pub mod license;
 pub mod overrides;
 pub mod plan;
+pub mod rows;
 pub mod rules;
 pub mod state;
+pub mod terms;
 #[cfg(test)]
 mod tests;
 

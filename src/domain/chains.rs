@@ -14,6 +14,7 @@ use super::dates::Interval;
 use super::fact::{
     Entity, EntityKind, Item, Link, Payment, PaymentLine, PaymentStatus, Purchase, Refund, Snapshot, Status,
 };
+use super::rows;
 use super::rules::Rules;
 use super::state::{PaymentState, Provenance, Said, State};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -27,6 +28,15 @@ pub fn id(first_order: &str) -> String {
 /// Splits a book into its chains, in the order in which they were opened.
 #[must_use]
 pub fn split(book: &State, source: &str, rules: &Rules) -> Vec<State> {
+    let mut parts = if book.rows.is_empty() { chains(book, source, rules) } else { rows::split(book, source, rules) };
+    for part in &mut parts {
+        let mine = book.overrides.iter().filter(|(_, said)| part.is_called(&said.value.subscription_id));
+        part.overrides = mine.map(|(id, said)| (id.clone(), said.clone())).collect();
+    }
+    parts
+}
+
+fn chains(book: &State, source: &str, rules: &Rules) -> Vec<State> {
     let mut chains: Vec<Chain<'_>> = Vec::new();
     for order in orders(book) {
         let mut opened = Chain { first: order, parts: Vec::new() };
@@ -66,7 +76,8 @@ pub fn closed(chain: &State) -> State {
 pub fn homes(chains: &[State]) -> BTreeMap<String, String> {
     let mut homes = BTreeMap::new();
     for chain in chains {
-        let keys = chain.payments.keys().chain(chain.refunds.keys()).chain(chain.disputes.keys());
+        let keys =
+            chain.payments.keys().chain(chain.refunds.keys()).chain(chain.disputes.keys()).chain(chain.rows.keys());
         for key in keys {
             homes.entry(key.clone()).or_insert_with(|| chain.subscription_id.clone());
         }

@@ -11,6 +11,9 @@ use super::fact::{DisputeStatus, Item, Snapshot, Status};
 use super::overrides::{self, Effect};
 use super::rules::{CancelWhen, ExtendOn, Mapping, OnCancel, OnLoss, OnPause, Policy, Rules, SeatMode};
 use super::state::State;
+use super::terms::{Look, Terms};
+
+mod by_rows;
 
 /// Where a line stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +66,15 @@ pub struct Entitlement {
     pub user_based: bool,
 }
 
+impl Entitlement {
+    /// Nothing is deserved for want of configuration: a field that is not sent, or a length that
+    /// nobody says.
+    #[must_use]
+    pub fn wants_configuration(&self) -> bool {
+        self.standing == Standing::None && by_rows::WANTING.contains(&self.reason.as_str())
+    }
+}
+
 /// The source a state belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceContext<'a> {
@@ -109,10 +121,18 @@ pub fn of_item(
     let mapping = rules.map(source.name, &item.product)?;
     let policy = rules.policy(source.name, &mapping.product_code);
     let effect = overrides::effect(&state.overrides, &mapping.product_code, now);
-    let verdict = overridden(judge(state, item, source, policy, now), &effect);
-    let seats = seats(&mapping, item);
-    let next = [next_transition(state, &verdict, now), effect.next];
-    let next_transition_at = next.into_iter().flatten().min();
+    let look = (!state.rows.is_empty()).then(|| Terms::of(state, Some(&mapping)).look(now, at_once(policy)));
+    let judged = match &look {
+        Some(look) => by_rows::judge(state, look, &mapping, source, policy, now),
+        None => judge(state, item, source, policy, now),
+    };
+    let verdict = overridden(judged, &effect);
+    let seats = seats(&mapping, look.as_ref().map_or(item.quantity, |look| look.quantity));
+    let own = match &look {
+        Some(look) => by_rows::next_transition(look, &verdict, now),
+        None => next_transition(state, &verdict, now),
+    };
+    let next_transition_at = [own, effect.next].into_iter().flatten().min();
     Some(Entitlement {
         standing: verdict.standing,
         license_type: mapping.license_type.clone().or_else(|| (!item.one_off).then(|| "subscription".to_owned())),
@@ -159,8 +179,12 @@ fn overridden(verdict: Verdict, effect: &Effect) -> Verdict {
 
 /// A fixed number of the catalog outranks the provider's quantity; quantities below one seat
 /// are left to the license's policy.
-fn seats(mapping: &Mapping, item: &Item) -> Option<i64> {
-    mapping.fixed_seats.or(item.quantity).filter(|q| *q >= 1)
+fn seats(mapping: &Mapping, quantity: Option<i64>) -> Option<i64> {
+    mapping.fixed_seats.or(quantity).filter(|q| *q >= 1)
+}
+
+fn at_once(policy: Policy) -> bool {
+    policy.cancel_when == CancelWhen::AtOnce
 }
 
 fn judge(state: &State, item: &Item, source: SourceContext<'_>, policy: Policy, now: DateTime<Utc>) -> Verdict {
@@ -180,7 +204,7 @@ fn judge(state: &State, item: &Item, source: SourceContext<'_>, policy: Policy, 
 
 /// The end: the provider's word, or a scheduled cancellation whose instant has come.
 fn ended(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, now: DateTime<Utc>) -> Option<Verdict> {
-    let scheduled = snapshot.cancel_at.is_some_and(|at| at <= now || policy.cancel_when == CancelWhen::AtOnce);
+    let scheduled = snapshot.cancel_at.is_some_and(|at| at <= now || at_once(policy));
     let runs_out = || {
         snapshot.runs_out
             && policy.cancel_when == CancelWhen::PeriodEnd
@@ -191,16 +215,20 @@ fn ended(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, now: D
     if !scheduled && deleted_at.is_none() && (snapshot.status != Status::Canceled || runs_out()) {
         return None;
     }
+    // The end is noted some seconds after the instant it was scheduled for.
+    Some(canceled(policy, [snapshot.ended_at, snapshot.cancel_at, deleted_at].into_iter().flatten().min()))
+}
+
+/// What a cancellation that took effect does.
+fn canceled(policy: Policy, ended_at: Option<DateTime<Utc>>) -> Verdict {
     let mut verdict = Verdict::off(Standing::Ended, "canceled");
     if policy.on_cancel == OnCancel::ExpireOnly {
         verdict.switch = Switch::Leave;
-        // The end is noted some seconds after the instant it was scheduled for.
-        let ended_at = [snapshot.ended_at, snapshot.cancel_at, deleted_at].into_iter().flatten().min();
         verdict.valid_until = ended_at.map(first_date_at_or_after);
     } else if policy.on_cancel == OnCancel::DeactivateDevices {
         verdict.switch = Switch::Leave;
     }
-    Some(verdict)
+    verdict
 }
 
 fn suspended(state: &State, snapshot: &Snapshot, policy: Policy) -> Option<Verdict> {

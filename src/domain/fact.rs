@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dates::Interval;
 use super::overrides::Override;
+use super::rows::Row;
 
 /// The kind of thing a fact is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,6 +31,8 @@ pub enum EntityKind {
     Product,
     /// Everything one buyer ordered, where no subscription says what belongs together.
     Book,
+    /// A record of a sale, where the provider keeps records and no subscriptions (Salesforce).
+    Row,
 }
 
 impl EntityKind {
@@ -47,6 +50,7 @@ impl EntityKind {
             Self::Customer => "cus",
             Self::Product => "prod",
             Self::Book => "book",
+            Self::Row => "row",
         }
     }
 }
@@ -142,6 +146,8 @@ pub enum FactBody {
         id: String,
         value: Override,
     },
+    /// A record of a sale, as it stands.
+    Row(Box<Row>),
     /// A product or price as the provider now has it: proposed for the catalog, never live input.
     Proposal(Proposal),
     /// Understood, without effect on any license (reminders, notices, links alone).

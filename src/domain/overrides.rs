@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::fact::{Entity, Fact, FactBody, FactKey, Translation};
+use super::fact::{Entity, EntityKind, Fact, FactBody, FactKey, Translation};
 use super::state::Said;
 
 /// The type of the event that grants one, and of the one that withdraws it.
@@ -45,6 +45,9 @@ impl OverrideKind {
 pub struct OverrideEvent {
     pub id: String,
     pub subscription_id: String,
+    /// Where the subscription is a part of a book: that book.
+    #[serde(default)]
+    pub book: Option<String>,
     pub kind: OverrideKind,
     /// Only the lines of this product; none: all.
     pub product_code: Option<String>,
@@ -60,6 +63,7 @@ pub struct OverrideEvent {
 /// What stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
+    pub subscription_id: String,
     pub kind: OverrideKind,
     pub product_code: Option<String>,
     pub until: Option<DateTime<Utc>>,
@@ -74,10 +78,19 @@ pub fn translate(bytes: &[u8], dedupe_key: &str) -> Result<Translation, serde_js
     let said: OverrideEvent = serde_json::from_slice(bytes)?;
     let key =
         FactKey { at: said.at, within: 0, rank: RANK, external_id: dedupe_key.to_owned(), api_version: String::new() };
-    let value =
-        Override { kind: said.kind, product_code: said.product_code, until: said.until, withdrawn: said.withdrawn };
+    let entity = match said.book {
+        Some(book) => Entity::new(EntityKind::Book, book),
+        None => Entity::subscription(said.subscription_id.as_str()),
+    };
+    let value = Override {
+        subscription_id: said.subscription_id,
+        kind: said.kind,
+        product_code: said.product_code,
+        until: said.until,
+        withdrawn: said.withdrawn,
+    };
     let fact = Fact {
-        entity: Entity::subscription(said.subscription_id),
+        entity,
         key,
         identity: dedupe_key.to_owned(),
         by_event_clock: false,

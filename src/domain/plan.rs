@@ -31,7 +31,7 @@ pub struct Desired {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Deserved {
     pub lines: Vec<Desired>,
-    /// Items whose product is not in the catalog.
+    /// Items whose product is not in the catalog, or that want configuration otherwise.
     pub unmapped: Vec<String>,
     /// The next instant at which this changes by itself.
     pub next_transition_at: Option<DateTime<Utc>>,
@@ -58,6 +58,9 @@ pub fn deserved(state: &State, source: SourceContext<'_>, rules: &Rules, now: Da
             deserved.unmapped.push(item.item_id.clone());
             continue;
         };
+        if entitlement.wants_configuration() {
+            deserved.unmapped.push(item.item_id.clone());
+        }
         let next = [deserved.next_transition_at, entitlement.next_transition_at];
         deserved.next_transition_at = next.into_iter().flatten().min();
         for entitlement in units(entitlement) {

@@ -124,6 +124,9 @@ pub struct Policy {
     pub cancel_when: CancelWhen,
 }
 
+/// LicenseSpring's license type that has no end.
+const PERPETUAL: &str = "perpetual";
+
 /// What a product becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mapping {
@@ -140,6 +143,14 @@ pub struct Mapping {
     pub user_based: bool,
     /// How long a payment lasts that does not say so itself; absent: bought once.
     pub period: Option<Interval>,
+}
+
+impl Mapping {
+    /// The catalog says that it has no end.
+    #[must_use]
+    pub fn is_perpetual(&self) -> bool {
+        self.license_type.as_deref() == Some(PERPETUAL)
+    }
 }
 
 impl Rules {

@@ -16,6 +16,7 @@ use super::fact::{
 };
 use super::instant::{Sighting, decide};
 use super::overrides::Override;
+use super::rows::RowState;
 
 mod hashed;
 mod provenance;
@@ -81,6 +82,9 @@ pub struct State {
     /// What admins decided, by its id.
     #[serde(default)]
     pub overrides: BTreeMap<String, Said<Override>>,
+    /// Records of sales, where the provider keeps no subscriptions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rows: BTreeMap<String, RowState>,
     /// Edges between the entities above.
     pub links: BTreeSet<Link>,
     pub last: Option<FactKey>,
@@ -192,6 +196,7 @@ impl State {
             FactBody::Dispute(dispute) => say(&mut self.disputes, entity, dispute.clone(), &fact.key),
             FactBody::Customer(customer) => self.apply_customer(entity, customer, &fact.key),
             FactBody::Override { id, value } => say(&mut self.overrides, id.clone(), value.clone(), &fact.key),
+            FactBody::Row(row) => self.apply_row(entity, row, &fact.key, position),
             FactBody::Subscription { .. } | FactBody::Proposal(_) | FactBody::Notice => {}
         }
     }

@@ -102,7 +102,7 @@ pub(super) async fn one(app: Shared, _: Auditor, path: web::Path<(String, String
     let now = view::Asked { at: database_now(&client).await?, ..view::Asked::default() };
     let (mut subscriptions, mut licenses) = (Vec::new(), Vec::new());
     for (source, state) in &states {
-        let held = view::records(&client, &app, source, &state.subscription_id).await?;
+        let held = view::records(&client, &app, source, state).await?;
         subscriptions.push(view::subscription(source, state, &adopted.rules, &held, &now));
         licenses.extend(held.iter().map(view::license));
     }

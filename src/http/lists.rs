@@ -9,10 +9,14 @@ use serde_json::{Value, json};
 use super::auth::Auditor;
 use super::view::Places;
 use super::{Problem, Shared, view, webhooks};
+use crate::config::FIELD_NAMES;
 use crate::domain::dates::rfc3339;
+use crate::domain::rules::Rules;
 use crate::domain::state::State;
+use crate::domain::terms::Terms;
 use crate::ledger::rules;
 use crate::postgres::query;
+use crate::registry::Source;
 use crate::sql;
 
 #[derive(Deserialize)]
@@ -187,6 +191,9 @@ pub(super) async fn unmapped(app: Shared, _: Auditor, page: web::Query<Page>) ->
             let Ok(state) = serde_json::from_value::<State>(row.get("state")) else { continue };
             let items = state.snapshot.as_ref().map(|s| s.value.items.as_slice()).unwrap_or_default();
             let missing = items.iter().filter(|i| adopted.rules.map(&source.name, &i.product).is_none());
+            if let Some((item, shown)) = wanting(source, &state, &adopted.rules) {
+                found.push(((source.name.clone(), state.subscription_id.clone(), item), shown));
+            }
             for item in missing {
                 let shown = json!({
                     "source": source.name,
@@ -210,8 +217,41 @@ pub(super) async fn unmapped(app: Shared, _: Auditor, page: web::Query<Page>) ->
 const NAMED_BY: [&str; 8] =
     ["price", "lookup_key", "path", "sku", "variant", "selling_plan", "product_code", "product"];
 
+/// What is mapped and entitles to nothing for want of configuration.
+fn wanting(source: &Source, state: &State, rules: &Rules) -> Option<(String, Value)> {
+    let item = state.snapshot.as_ref()?.value.items.first()?;
+    let mapping = rules.map(&source.name, &item.product)?;
+    let missing: Vec<&str> = state.missing().into_iter().collect();
+    let (reason, fix) = if let Some((object, field)) = missing.first().and_then(|m| m.split_once('.')) {
+        let named = missing.join(", ");
+        let mut fix = "add the field to what is sent".to_owned();
+        if FIELD_NAMES.contains(&field) {
+            fix.push_str(&format!(", and name it:\n[sources.{}.fields.{object}]\n{field} = \"…\"", source.name));
+        }
+        (format!("fields that decide are not sent: {named}"), fix)
+    } else if Terms::of(state, Some(&mapping)).is_endless() {
+        let fix = "add period = \"1y\" to the catalog rule, or license_type = \"perpetual\"";
+        ("neither the record nor the catalog says how long it lasts".to_owned(), fix.to_owned())
+    } else {
+        return None;
+    };
+    let shown = json!({
+        "source": source.name,
+        "subscription_id": state.subscription_id,
+        "customer_id": state.customer_id(),
+        "item_id": item.item_id,
+        "product": item.product.keys,
+        "reason": reason,
+        "fix": fix,
+    });
+    Some((item.item_id.clone(), shown))
+}
+
 /// The rule that would map a product, by the most specific key it has.
 fn line_of(source: &str, keys: &std::collections::BTreeMap<String, String>) -> String {
+    if keys.is_empty() {
+        return "send the field that names the product, or name it under [sources.<name>.fields.<object>]".to_owned();
+    }
     let key = NAMED_BY.iter().find_map(|k| keys.get(*k).map(|v| (k, v)));
     let matches = key.map_or_else(|| "product = \"…\"".to_owned(), |(k, v)| format!("{k} = {}", json!(v)));
     format!("[[catalog]]\nsource = \"{source}\"\nmatch = {{ {matches} }}\nproduct_code = \"…\"")

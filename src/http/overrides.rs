@@ -55,11 +55,13 @@ pub(super) async fn grant(
     if subscriptions::load(&client, place, std::slice::from_ref(&subscription_id)).await?.is_empty() {
         return Err(Problem::not_found("no event speaks of this subscription"));
     }
+    let book = subscriptions::book_of(&client, place, &subscription_id).await?;
     let key = act::key(&request, "grant");
     let event = OverrideEvent {
         // The same key again is the same override.
         id: hash::of_bytes(format!("{}:{key}", source.name).as_bytes())[..ID_CHARS].to_owned(),
         subscription_id,
+        book,
         kind,
         product_code: asked.product_code,
         until,

@@ -99,11 +99,11 @@ pub(super) async fn records(
     client: &impl deadpool_postgres::GenericClient,
     app: &Shared,
     source: &Source,
-    subscription: &str,
+    state: &State,
 ) -> Result<Vec<LicenseRecord>, Problem> {
     let Some(account) = app.projector.registry.accounts.get(&source.account) else { return Ok(Vec::new()) };
     let place = live(client, account.journal).await?;
-    Ok(licenses::of_subscriptions(client, place, &source.name, &[subscription.to_owned()]).await?)
+    Ok(licenses::of_state(client, place, &source.name, state).await?)
 }
 
 /// The same as they were known at an instant: what was asked and answered by then.
@@ -111,16 +111,16 @@ pub(super) async fn records_at(
     client: &impl deadpool_postgres::GenericClient,
     place: Place,
     source: &Source,
-    subscription: &str,
+    state: &State,
     at: DateTime<Utc>,
 ) -> Result<Vec<LicenseRecord>, Problem> {
     let statement = sql!("projections/events/of_subscriptions.sql");
-    let ids = [subscription];
-    let rows = query(client, statement, &[&place.generation, &place.journal, &ids.as_slice(), &at]).await?;
+    let ids = state.license_ids();
+    let rows = query(client, statement, &[&place.generation, &place.journal, &ids, &at]).await?;
     let positions: Vec<i64> = rows.iter().map(|r| r.get(0)).collect();
     let mut records = account::records_of(&read::at(client, place.journal, &positions).await?);
-    records.retain(|r| r.line.source == source.name && r.line.subscription_id == subscription);
-    Ok(records)
+    records.retain(|r| r.line.source == source.name && ids.contains(&r.line.subscription_id));
+    Ok(state.adopt(records))
 }
 
 /// When a state is looked at.
@@ -156,6 +156,7 @@ pub(super) fn subscription(
         "cancel_at": snapshot.and_then(|s| s.cancel_at).map(rfc3339),
         "ended_at": snapshot.and_then(|s| s.ended_at).map(rfc3339),
         "uncertain": state.uncertain,
+        "missing": state.missing(),
         "as_of": asked.as_of.map(rfc3339),
         "at": rfc3339(asked.at),
         "known_at": asked.known_at,
@@ -180,7 +181,7 @@ fn item(
     json!({
         "item_id": item.item_id,
         "product": item.product.keys,
-        "quantity": item.quantity,
+        "quantity": desired.filter(|_| !state.rows.is_empty()).and_then(|d| d.entitlement.seats).or(item.quantity),
         "paid_through": paid_through.map(rfc3339),
         "entitlement": desired.map(entitlement),
         "license": desired.and_then(|d| license_of(d, held)).map(|r| license_short(r, steps)),

@@ -6,6 +6,7 @@ use tokio_postgres::Row;
 
 use super::Place;
 use crate::domain::license::LicenseRecord;
+use crate::domain::state::State;
 use crate::postgres::{DbError, execute, query};
 use crate::sql;
 
@@ -39,6 +40,19 @@ pub async fn of_subscriptions(
 ) -> Result<Vec<LicenseRecord>, DbError> {
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&place.generation, &place.journal, &source, &ids];
     query(client, sql!("projections/licenses/of_subscriptions.sql"), &params).await?.iter().map(record_of).collect()
+}
+
+/// The records of one subscription, under whichever of its ids they were made.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn of_state(
+    client: &impl GenericClient,
+    place: Place,
+    source: &str,
+    state: &State,
+) -> Result<Vec<LicenseRecord>, DbError> {
+    Ok(state.adopt(of_subscriptions(client, place, source, &state.license_ids()).await?))
 }
 
 /// Records with an intent that has been without outcome since `before` or earlier.

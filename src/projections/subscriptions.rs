@@ -255,3 +255,22 @@ pub async fn mark(client: &impl GenericClient, place: Place, id: &str, now: Date
         .await?;
     Ok(())
 }
+
+/// Takes out subscriptions that are now called otherwise, and gives their events the new name.
+///
+/// # Errors
+/// The database cannot be written.
+pub async fn rename(
+    client: &impl GenericClient,
+    place: Place,
+    names: &[(String, Option<String>)],
+) -> Result<(), DbError> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let (old, new): (Vec<&String>, Vec<&Option<String>>) = names.iter().map(|(old, new)| (old, new)).unzip();
+    execute(client, sql!("projections/subscriptions/remove.sql"), &[&place.generation, &place.journal, &old]).await?;
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&place.generation, &place.journal, &old, &new];
+    execute(client, sql!("projections/events/rename.sql"), &params).await?;
+    Ok(())
+}

@@ -58,13 +58,21 @@ pub(super) async fn split(
             }
         }
     }
+    let mut gone: Vec<(String, Option<String>)> = Vec::new();
     let names: HashSet<&str> = books.iter().map(|b| b.subscription_id.as_str()).collect();
     for (id, before) in held.iter().filter(|(id, (b, _))| !seen.contains(*id) && names.contains(b.as_str())) {
+        if !before.1.state.rows.is_empty() {
+            // Its rows, and the licenses made for them, are another group's now.
+            let now = split.homes.get(&Entity::new(EntityKind::Row, id.as_str()).key());
+            gone.push((id.clone(), now.cloned()));
+            continue;
+        }
         let left = chains::closed(&before.1.state);
         debug_assert_eq!(&left.subscription_id, id);
         let row = of_book(&before.0, left, Some(before), source, adopted, now);
         split.rows.push(Folded { superseded: true, ..row });
     }
+    subscriptions::rename(client, place, &gone).await?;
     let states: Vec<&State> = books.iter().collect();
     books::save(client, place, &states, &adopted.hash).await?;
     Ok(split)
@@ -147,7 +155,9 @@ pub(super) async fn foreseen(
 ) -> Result<Vec<State>, DbError> {
     let mut chains = chains::split(book, &source.name, rules);
     for (_, held) in subscriptions::of_books(client, place, std::slice::from_ref(&book.subscription_id), &[]).await? {
-        if !chains.iter().any(|chain| chain.subscription_id == held.state.subscription_id) {
+        // A group of rows that is called otherwise leaves nothing behind.
+        let is_left = held.state.rows.is_empty();
+        if is_left && !chains.iter().any(|chain| chain.subscription_id == held.state.subscription_id) {
             chains.push(chains::closed(&held.state));
         }
     }

@@ -23,7 +23,7 @@ pub struct Meaning {
 fn is_override(event: &StoredEvent) -> bool {
     matches!(event.event_type.as_str(), overrides::GRANTED | overrides::WITHDRAWN)
         && event.dedupe_key.starts_with(overrides::KEY_PREFIX)
-        && event.headers.is_empty()
+        && event.own
 }
 
 /// Translates one event. Nothing it holds can stop the journal: a panic is a reason like any other.
@@ -34,7 +34,7 @@ pub fn of(source: &Source, event: &StoredEvent) -> Meaning {
         translation: Translation::default(),
         trouble: Some((status, why.to_owned())),
     };
-    if event.own {
+    if event.own && !is_override(event) {
         // An admin act that concerns this source: kept, and no word of its provider.
         return Meaning { position: event.position, translation: Translation::default(), trouble: None };
     }

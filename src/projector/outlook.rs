@@ -118,11 +118,12 @@ async fn walk(
         let held_at = Place { generation: of_account.generation, journal: account.journal };
         let mut at = At::Subscription(String::new());
         while let Some(states) = next(client, place, source, rules, &mut at).await? {
-            let ids: Vec<String> = states.iter().map(|s| s.subscription_id.clone()).collect();
+            let ids: Vec<String> = states.iter().flat_map(State::license_ids).collect();
             let held = by_subscription(licenses::of_subscriptions(client, held_at, &source.name, &ids).await?);
             for state in &states {
-                let mine = held.get(&state.subscription_id).map(Vec::as_slice).unwrap_or_default();
-                each(place, &state.subscription_id, steps(source, state, mine, rules, now)).await?;
+                let ids = state.license_ids();
+                let mine = ids.iter().filter_map(|id| held.get(id)).flatten().cloned().collect();
+                each(place, &state.subscription_id, steps(source, state, &state.adopt(mine), rules, now)).await?;
             }
         }
     }

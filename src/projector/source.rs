@@ -320,7 +320,11 @@ fn event_row(meaning: &Meaning, known: &Known<'_>) -> EventRow {
     let mentioned = others.iter().map(|f| f.entity.key());
     let mentioned = mentioned.chain(meaning.translation.links.iter().map(|l| l.child.key()));
     let mut mentioned = mentioned.chain(buyers.iter().map(|f| f.entity.key()));
-    let subscription = mentioned.find_map(|entity| known.subscription(&entity));
+    let overridden = facts.iter().find_map(|f| match &f.body {
+        FactBody::Override { value, .. } => Some(value.subscription_id.clone()),
+        _ => None,
+    });
+    let subscription = overridden.clone().or_else(|| mentioned.find_map(|entity| known.subscription(&entity)));
     let own_customer = facts.iter().find(|f| f.entity.kind == EntityKind::Customer).map(|f| f.entity.id.clone());
     let customer =
         subscription.as_deref().and_then(|s| known.customers.get(s).copied().flatten()).map(ToOwned::to_owned);
@@ -328,7 +332,7 @@ fn event_row(meaning: &Meaning, known: &Known<'_>) -> EventRow {
     let mut effects = facts.iter().filter(|f| is_effect(&f.body)).peekable();
     let effect = effects.peek().is_some();
     // That its buyer has a subscription does not make a payment one for it.
-    let linked = effects.any(|f| known.subscription(&f.entity.key()).is_some());
+    let linked = overridden.is_some() || effects.any(|f| known.subscription(&f.entity.key()).is_some());
     let status = match (&meaning.trouble, effect, &subscription) {
         (Some((status, _)), _, _) => *status,
         (None, true, _) if linked => EventStatus::Applied,

@@ -43,14 +43,14 @@ pub(super) async fn compare(
     with: With<'_>,
     states: Vec<(State, String)>,
 ) -> Result<Vec<Compared>, DbError> {
-    let ids: Vec<String> = states.iter().map(|(s, _)| s.subscription_id.clone()).collect();
+    let ids: Vec<String> = states.iter().flat_map(|(s, _)| s.license_ids()).collect();
     let mut held: BTreeMap<String, Vec<LicenseRecord>> = BTreeMap::new();
     for record in licenses::of_subscriptions(client, with.account, &with.source.name, &ids).await? {
         held.entry(record.line.subscription_id.clone()).or_default().push(record);
     }
     let context = SourceContext { name: &with.source.name, live: with.source.settings.livemode };
     let compared = states.into_iter().map(|(state, state_hash)| {
-        let held = held.remove(&state.subscription_id).unwrap_or_default();
+        let held = state.adopt(state.license_ids().iter().filter_map(|id| held.remove(id)).flatten().collect());
         let deserved = deserved(&state, context, &with.rules.rules, with.now);
         let steps = diff(&deserved, &held, &state);
         let positions: BTreeSet<i64> = state.provenance.values().map(|p| p.event).collect();

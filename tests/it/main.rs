@@ -27,6 +27,7 @@ mod purchases;
 mod python_client;
 mod reading;
 mod rules;
+mod salesforce;
 mod schema;
 mod scopes;
 mod smoke;

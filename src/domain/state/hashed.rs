@@ -16,7 +16,7 @@ impl State {
         let snapshot = self.snapshot.as_ref().map(|s| &s.value);
         let items: Vec<Value> =
             snapshot.map(|s| s.items.iter().map(|i| self.canonical_item(i)).collect()).unwrap_or_default();
-        json!({
+        let mut canonical = json!({
             "subscription_id": self.subscription_id,
             "customer_id": snapshot.and_then(|s| s.customer_id.clone()),
             "customer_deleted_at": self.customer_deleted_at().map(rfc3339),
@@ -32,7 +32,12 @@ impl State {
             "charges": self.charges.iter().map(|(k, c)| (k.clone(), json!(c.value))).collect::<BTreeMap<_, _>>(),
             "disputes": self.disputes.iter().map(|(k, d)| (k.clone(), json!(d.value.status))).collect::<BTreeMap<_, _>>(),
             "overrides": self.overrides.iter().map(|(k, o)| (k.clone(), json!(o.value))).collect::<BTreeMap<_, _>>(),
-        })
+        });
+        if let (false, Some(fields)) = (self.rows.is_empty(), canonical.as_object_mut()) {
+            let rows: BTreeMap<_, _> = self.rows.iter().map(|(k, held)| (k, &held.row)).collect();
+            fields.insert("rows".to_owned(), json!(rows));
+        }
+        canonical
     }
 
     fn canonical_item(&self, item: &Item) -> Value {
@@ -66,6 +71,7 @@ impl State {
             self.disputes,
             self.customers,
             self.overrides,
+            self.rows.values().map(|held| &held.key).collect::<Vec<_>>(),
             self.uncertain,
             self.last,
         ]))

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{Provenance, Recorded, Said, State};
-use crate::domain::coverage;
 use crate::domain::dates::rfc3339;
 use crate::domain::fact::{EntityKind, FactBody};
+use crate::domain::{coverage, rows};
 
 impl State {
     pub(super) fn note_provenance(&mut self, instant: &[Recorded]) {
@@ -73,6 +73,7 @@ impl State {
             fields.insert(name("quantity"), json!(item.quantity));
             fields.insert(name("paid_through"), json!(coverage::canonical(self, item).paid_through.map(rfc3339)));
         }
+        fields.extend(rows::fields(self));
         fields
     }
 }

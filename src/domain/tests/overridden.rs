@@ -4,13 +4,20 @@ use super::*;
 use crate::domain::overrides::{Override, OverrideKind};
 
 fn said(id: &str, when: &str, kind: OverrideKind, until: Option<&str>, product: Option<&str>) -> Recorded {
-    let value = Override { kind, product_code: product.map(ToOwned::to_owned), until: until.map(at), withdrawn: false };
+    let value = Override {
+        subscription_id: "sub_1".to_owned(),
+        kind,
+        product_code: product.map(ToOwned::to_owned),
+        until: until.map(at),
+        withdrawn: false,
+    };
     let body = FactBody::Override { id: id.to_owned(), value };
     fact(Entity::subscription("sub_1"), when, 255, &format!("{id} {when}"), body)
 }
 
 fn withdrawn(id: &str, when: &str, kind: OverrideKind) -> Recorded {
-    let value = Override { kind, product_code: None, until: None, withdrawn: true };
+    let value =
+        Override { subscription_id: "sub_1".to_owned(), kind, product_code: None, until: None, withdrawn: true };
     let body = FactBody::Override { id: id.to_owned(), value };
     fact(Entity::subscription("sub_1"), when, 255, &format!("{id} {when}"), body)
 }

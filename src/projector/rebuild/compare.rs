@@ -108,7 +108,7 @@ async fn calls(
     let ids = [id.to_owned()];
     let Some(held) = subscriptions::load(client, place, &ids).await?.into_iter().next() else { return Ok(Vec::new()) };
     let licenses_at = Place { generation: live_generation, journal: account.journal };
-    let licenses = licenses::of_subscriptions(client, licenses_at, &source.name, &ids).await?;
+    let licenses = licenses::of_state(client, licenses_at, &source.name, &held.state).await?;
     let context = SourceContext { name: &source.name, live: source.settings.livemode };
     Ok(diff(&deserved(&held.state, context, &adopted.rules, now), &licenses, &held.state))
 }
