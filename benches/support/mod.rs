@@ -129,7 +129,10 @@ impl Bench {
             append(&client, journal, None, &deliveries).await.unwrap();
         }
         // What autovacuum would do in its own time: after it, both sides find the same tables.
-        self.admin().await.batch_execute("VACUUM ANALYZE ledger.events, ledger.bodies; CHECKPOINT").await.unwrap();
+        let admin = self.admin().await;
+        for statement in ["VACUUM ANALYZE ledger.events, ledger.bodies", "CHECKPOINT"] {
+            admin.batch_execute(statement).await.unwrap();
+        }
     }
 
     /// Waits until every event is projected.
@@ -147,7 +150,7 @@ impl Bench {
         let forget = "DO $$ DECLARE t text; BEGIN
                         FOR t IN SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'projection' AND c.relkind = 'p'
                         LOOP EXECUTE format('TRUNCATE projection.%I', t); END LOOP; END $$;
-                      UPDATE control.checkpoints SET position = 0, caught_up = false; CHECKPOINT";
+                      UPDATE control.checkpoints SET position = 0, caught_up = false";
         self.admin().await.batch_execute(forget).await.unwrap();
     }
 
