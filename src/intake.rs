@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -86,13 +87,30 @@ pub enum IntakeError {
 pub struct Intake {
     queues: BTreeMap<i32, mpsc::Sender<Job>>,
     room: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
     pub refusals: Refusals,
+}
+
+/// One delivery that waits for its commit; whoever works behind the door looks at how many there are.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn one_more(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Intake {
     /// Starts a flusher for every source.
     #[must_use]
-    pub fn start(pool: &Pool, registry: &Registry, wake: &Arc<Notify>) -> Self {
+    pub fn start(pool: &Pool, registry: &Registry, wake: &Arc<Notify>, waiting: &Arc<AtomicUsize>) -> Self {
         let calls = Arc::new(Semaphore::new(CALLS_IN_FLIGHT_MAX));
         let mut queues = BTreeMap::new();
         for source in registry.sources.values() {
@@ -106,7 +124,12 @@ impl Intake {
             tokio::spawn(flusher.run(receiver));
             queues.insert(source.journal, sender);
         }
-        Self { queues, room: Arc::new(Semaphore::new(BODY_KIB_MAX)), refusals: Refusals::start(pool.clone()) }
+        Self {
+            queues,
+            room: Arc::new(Semaphore::new(BODY_KIB_MAX)),
+            waiting: waiting.clone(),
+            refusals: Refusals::start(pool.clone()),
+        }
     }
 
     /// Room for a body that is about to be read.
@@ -155,6 +178,7 @@ impl Intake {
         let queue =
             self.queues.get(&journal).ok_or_else(|| IntakeError::Unavailable("the source has no queue".to_owned()))?;
         let (reply, answer) = oneshot::channel();
+        let _waiting = Waiting::one_more(&self.waiting);
         queue.try_send(Job { delivery, reply, _room: room }).map_err(|_| IntakeError::Overloaded)?;
         match tokio::time::timeout(COMMIT_WAIT_MAX, answer).await {
             Ok(Ok(Ok(appended))) => Ok(appended),

@@ -6,14 +6,13 @@ use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 
 use super::gather;
-use super::meaning::{self, Meaning};
+use super::meaning::Meaning;
 use crate::domain::FOLD_VERSION;
 use crate::domain::entitlement::SourceContext;
 use crate::domain::fact::{EntityKind, FactBody, Link};
 use crate::domain::plan::deserved;
 use crate::domain::rules::Rules;
 use crate::domain::state::{Recorded, State, fold};
-use crate::ledger::read::StoredEvent;
 use crate::postgres::DbError;
 use crate::projections::Place;
 use crate::projections::events::{self, EventRow, EventStatus};
@@ -29,22 +28,21 @@ pub(super) async fn project(
     source: &Source,
     rules: &Rules,
     from: i64,
-    batch: &[StoredEvent],
+    meanings: &[Meaning],
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
-    let meanings: Vec<Meaning> = batch.iter().map(|e| meaning::of(source, e)).collect();
     let poison = |m: &&Meaning| m.trouble.as_ref().is_some_and(|(s, _)| *s == EventStatus::Quarantined);
     meanings.iter().filter(poison).for_each(|_| meter::quarantined(&source.name));
-    let new_edges = note(client, place, &meanings).await?;
-    let touched = touched(client, place, &meanings, &new_edges).await?;
+    let new_edges = note(client, place, meanings).await?;
+    let touched = touched(client, place, meanings, &new_edges).await?;
     let refold = needs_refold(client, place, &touched, &new_edges, from).await?;
-    let to = batch.last().map_or(from, |e| e.position);
-    let work = Work { place, source, meanings: &meanings, touched: &touched, to };
+    let to = meanings.last().map_or(from, |m| m.position);
+    let work = Work { place, source, meanings, touched: &touched, to };
     let states = work.fold_all(client, &refold).await?;
     let context = SourceContext { name: &source.name, live: source.settings.livemode };
     let rows: Vec<Folded> = states.into_iter().map(|(state, held)| row(state, held, context, rules, now)).collect();
     subscriptions::save(client, place, &rows, now).await?;
-    events::save(client, place, &event_rows(&meanings, &touched, &rows)).await
+    events::save(client, place, &event_rows(meanings, &touched, &rows)).await
 }
 
 /// Saves mentions and edges; answers with the edges that are new.
