@@ -37,7 +37,8 @@ struct Job {
     delivery: NewDelivery,
     reply: oneshot::Sender<Result<Vec<Appended>, StoreError>>,
     _room: Room,
-    _waiting: Waiting,
+    /// In its queue, and at the door of this process.
+    _waiting: [Waiting; 2],
 }
 
 /// Counts a delivery among those that wait, until it is dropped: in the queue, or in a call that
@@ -111,13 +112,14 @@ pub enum IntakeError {
 pub struct Intake {
     queues: BTreeMap<i32, Queue>,
     room: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
     pub refusals: Refusals,
 }
 
 impl Intake {
     /// Starts a flusher for every source.
     #[must_use]
-    pub fn start(pool: &Pool, registry: &Registry, wake: &Arc<Notify>) -> Self {
+    pub fn start(pool: &Pool, registry: &Registry, wake: &Arc<Notify>, waiting: &Arc<AtomicUsize>) -> Self {
         let calls = Arc::new(Semaphore::new(CALLS_IN_FLIGHT_MAX));
         let mut queues = BTreeMap::new();
         for source in registry.sources.values() {
@@ -131,7 +133,12 @@ impl Intake {
             tokio::spawn(flusher.run(receiver));
             queues.insert(source.journal, Queue { jobs: sender, waiting: Arc::default() });
         }
-        Self { queues, room: Arc::new(Semaphore::new(BODY_KIB_MAX)), refusals: Refusals::start(pool.clone()) }
+        Self {
+            queues,
+            room: Arc::new(Semaphore::new(BODY_KIB_MAX)),
+            waiting: waiting.clone(),
+            refusals: Refusals::start(pool.clone()),
+        }
     }
 
     /// Room for a body that is about to be read.
@@ -180,7 +187,8 @@ impl Intake {
         let queue =
             self.queues.get(&journal).ok_or_else(|| IntakeError::Unavailable("the source has no queue".to_owned()))?;
         let (reply, answer) = oneshot::channel();
-        let job = Job { delivery, reply, _room: room, _waiting: Waiting::new(&queue.waiting) };
+        let waiting = [&queue.waiting, &self.waiting].map(Waiting::new);
+        let job = Job { delivery, reply, _room: room, _waiting: waiting };
         queue.jobs.try_send(job).map_err(|_| IntakeError::Overloaded)?;
         match tokio::time::timeout(COMMIT_WAIT_MAX, answer).await {
             Ok(Ok(Ok(appended))) => Ok(appended),

@@ -3,10 +3,11 @@
 //! is the promise.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::Pool;
+use deadpool_postgres::{Pool, Transaction};
 use tokio::sync::{Notify, watch};
 use tracing::error;
 
@@ -17,6 +18,7 @@ use crate::projections::{Place, generations};
 use crate::registry::Registry;
 
 pub mod account;
+mod ahead;
 pub mod books;
 pub mod gather;
 pub mod meaning;
@@ -26,8 +28,17 @@ pub mod retry;
 mod source;
 pub mod timed;
 
-/// Most events one transaction takes: enough to make the round trips cheap, few enough to commit in a blink.
-pub const BATCH_EVENTS_MAX: i64 = 500;
+use ahead::{Ahead, Batch};
+
+/// Most events one transaction takes: enough to make the round trips cheap and to fold what came
+/// of one subscription at once, few enough to commit in a blink.
+pub const BATCH_EVENTS_MAX: i64 = 2_000;
+/// The door goes first: while so many deliveries wait for their commit …
+const DOOR_BUSY: usize = 8;
+/// … the projector rests this many times as long as it worked, but never longer than …
+const REST_FACTOR: u32 = 3;
+/// … this: however long a flood lasts, it goes on.
+const REST_MAX: Duration = Duration::from_millis(500);
 /// Ticks while there is work, and while there is none.
 const TICK_BUSY: Duration = Duration::from_millis(20);
 const TICK_IDLE: Duration = Duration::from_millis(250);
@@ -54,9 +65,24 @@ pub struct Projector {
     pub wake: Arc<Notify>,
     /// Rung after rows were saved.
     pub saved: Arc<Notify>,
+    /// Deliveries that wait for their commit in this process.
+    pub at_the_door: Arc<AtomicUsize>,
+    ahead: Arc<Ahead>,
 }
 
 impl Projector {
+    #[must_use]
+    pub fn new(pool: Pool, registry: Arc<Registry>) -> Self {
+        Self {
+            pool,
+            registry,
+            wake: Arc::default(),
+            saved: Arc::default(),
+            at_the_door: Arc::default(),
+            ahead: Arc::default(),
+        }
+    }
+
     /// Follows the ledger until told to stop.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut tick = TICK_BUSY;
@@ -67,7 +93,13 @@ impl Projector {
                 () = self.wake.notified(), if tick != TICK_TROUBLE => {}
                 () = tokio::time::sleep(tick) => {}
             }
+            let begun = Instant::now();
             tick = match self.round().await {
+                Ok(true) if self.at_the_door.load(Ordering::Relaxed) >= DOOR_BUSY => {
+                    let rest = (begun.elapsed() * REST_FACTOR).min(REST_MAX);
+                    tokio::time::sleep(rest).await;
+                    TICK_BUSY
+                }
                 Ok(true) => TICK_BUSY,
                 Ok(false) if tick == TICK_TROUBLE => TICK_BUSY,
                 Ok(false) => (tick * 2).min(TICK_IDLE),
@@ -139,24 +171,38 @@ impl Projector {
         let mut client = self.pool.get().await?;
         let tx = client.transaction().await?;
         let Some(from) = generations::take(&tx, place).await? else { return Ok(Step::Busy) };
-        let events = read::after(&tx, place.journal, from, limit).await?;
-        let Some(to) = events.last().map(|e| e.position) else {
+        let batch = self.next(&tx, place, from, limit).await?;
+        let Some(to) = batch.events.last().map(|e| e.position) else {
             generations::drained(&tx, place).await?;
             tx.commit().await?;
             return Ok(Step::Drained);
         };
+        if batch.is_full() {
+            self.ahead.begin(&self.pool, &self.registry, place, to);
+        }
         let adopted = rules::adopted(&tx, self.registry.system).await?;
         let now = database_now(&tx).await?;
         if let Some(source) = self.registry.source_of(place.journal) {
-            source::project(&tx, place, source, &adopted, from, &events, now).await?;
+            source::project(&tx, place, source, &adopted, from, &batch.meanings, now).await?;
         } else if self.registry.account_of(place.journal).is_some() {
-            account::project(&tx, place, &self.registry, &events, now).await?;
+            account::project(&tx, place, &self.registry, &batch.events, now).await?;
         } else {
-            account::record_only(&tx, place, &events).await?;
+            account::record_only(&tx, place, &batch.events).await?;
         }
         generations::advance(&tx, place, from, to).await?;
         tx.commit().await?;
-        Ok(Step::Advanced(events.len()))
+        Ok(Step::Advanced(batch.events.len()))
+    }
+
+    /// The batch that was read ahead, or else one that is read now.
+    async fn next(&self, tx: &Transaction<'_>, place: Place, from: i64, limit: i64) -> Result<Batch, DbError> {
+        if limit == BATCH_EVENTS_MAX
+            && let Some(batch) = self.ahead.take(place, from).await
+        {
+            return Ok(batch);
+        }
+        let events = read::after(tx, place.journal, from, limit).await?;
+        Ok(Batch::of(&self.registry, place.journal, events))
     }
 
     /// Steps over the next event and keeps the reason.

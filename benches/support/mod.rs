@@ -1,60 +1,92 @@
-//! What the benches stand on: a private cluster, the service as a process, and `pgbench`.
+//! What the benches stand on: a private cluster, the service as a process, events to fill it with.
 #![allow(dead_code)] // each bench uses its part
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use subledger::postgres::embedded::{Embedded, OWNER_ROLE, Options};
+use subledger::ledger::append::{NewDelivery, NewEvent, append};
+use subledger::ledger::journal;
+use subledger::postgres::embedded::{ADMIN_ROLE, DATABASE, Embedded, Options, SERVICE_ROLE};
 use subledger::postgres::{migrate, pool};
+use subledger::providers::{Request, SourceSettings, by_slug};
 
+pub mod bodies;
 pub mod http;
+pub mod peers;
+
+use bodies::{BODY_BYTES, EVENTS_PER_SUBSCRIPTION};
 
 pub const STRIPE_SECRET: &str = "whsec_bench_stripe_main";
+/// The source that deliveries are sent to.
+pub const SOURCE: &str = "stripe-main";
+/// Rounds of one figure: the two sides take turns, the median of their ratios counts.
+pub const ROUNDS: usize = 3;
+/// Deliveries in one append call while the ledger is filled.
+const FILL_DELIVERIES: usize = 256;
+/// pgbench opens up to 256.
+const CONNECTIONS_MAX: u32 = 400;
 
-/// Cores of this machine.
-pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+/// Events that the ledger holds before anything is measured: `BENCH_EVENTS`, else what is given.
+pub fn events(otherwise: usize) -> usize {
+    match std::env::var("BENCH_EVENTS") {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("BENCH_EVENTS is not a number: {text}")),
+        Err(_) => otherwise,
+    }
 }
 
-/// A cluster with a migrated database; `address` is where the service listens.
+/// The median by the first figure of each.
+pub fn median<const N: usize>(mut rounds: Vec<[f64; N]>) -> [f64; N] {
+    rounds.sort_by(|a, b| a[0].total_cmp(&b[0]));
+    rounds[rounds.len() / 2]
+}
+
+/// A cluster with a migrated database; `address` is where the service listens when it runs.
 pub struct Bench {
     pub address: String,
-    pub embedded: Option<Embedded>,
     directory: PathBuf,
-    child: Option<Child>,
+    embedded: Option<Embedded>,
+    service: Option<Child>,
+    begun: Instant,
 }
 
 impl Bench {
-    /// Cluster and service.
-    pub async fn start() -> Self {
+    /// The cluster; the service is not running yet.
+    pub async fn prepare() -> Self {
+        let begun = Instant::now();
         let directory = std::env::temp_dir().join(format!("subledger-bench-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         std::fs::set_permissions(&directory, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        let options = Options { max_connections: 400, ..Options::default() };
+        let options = Options { max_connections: CONNECTIONS_MAX, ..Options::default() };
         let embedded = Embedded::start_exclusive(&directory, &options).await.unwrap();
         let mut owner = pool::single(&embedded.owner_url()).await.unwrap();
-        migrate::run(&mut owner, subledger::postgres::embedded::SERVICE_ROLE).await.unwrap();
+        migrate::run(&mut owner, SERVICE_ROLE).await.unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let config = directory.join("subledger.toml");
-        std::fs::write(&config, configuration(&embedded, port)).unwrap();
-        let log = std::fs::File::create(directory.join("service.log")).unwrap();
-        let mut bench = Self { address: format!("127.0.0.1:{port}"), embedded: Some(embedded), directory, child: None };
-        let child = bench.command().arg("serve").stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        bench.child = Some(child);
-        bench.wait_until_ready().await;
-        bench
+        std::fs::write(directory.join("subledger.toml"), configuration(&embedded, port)).unwrap();
+        let address = format!("127.0.0.1:{port}");
+        Self { address, directory, embedded: Some(embedded), service: None, begun }
     }
 
-    async fn wait_until_ready(&self) {
-        for _ in 0..500 {
+    /// Starts the service and waits until it is ready.
+    pub async fn serve(&mut self) {
+        let log = std::fs::File::create(self.directory.join("service.log")).unwrap();
+        self.service = Some(self.command().arg("serve").stdout(Stdio::null()).stderr(log).spawn().unwrap());
+        for _ in 0..1_000 {
             let answer = reqwest::get(format!("http://{}/readyz", self.address)).await;
             if answer.is_ok_and(|a| a.status().is_success()) {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("the service is not ready; see {}", self.directory.join("service.log").display());
+    }
+
+    /// Ends the service: what it has committed stays.
+    pub fn end_service(&mut self) {
+        if let Some(mut service) = self.service.take() {
+            let _ = service.kill();
+            let _ = service.wait();
+        }
     }
 
     /// `subledger` with the bench's configuration.
@@ -72,66 +104,123 @@ impl Bench {
         self.embedded.as_ref().unwrap()
     }
 
+    /// As the superuser of the private cluster, without a limit to a statement's time.
+    pub async fn admin(&self) -> tokio_postgres::Client {
+        let admin = pool::single(&self.cluster().url(ADMIN_ROLE, DATABASE)).await.unwrap();
+        admin.batch_execute("SET statement_timeout = 0").await.unwrap();
+        admin
+    }
+
     /// One number from the database.
     pub async fn count(&self, sql: &str) -> i64 {
-        pool::single(&self.cluster().service_url()).await.unwrap().query_one(sql, &[]).await.unwrap().get(0)
+        self.admin().await.query_one(sql, &[]).await.unwrap().get(0)
     }
 
-    /// A pool under the service's role.
-    pub fn pool(&self) -> deadpool_postgres::Pool {
-        pool::connect(&self.cluster().service_url(), 8).unwrap()
+    /// Appends the first `events` events, through the append function, with the service's journal.
+    pub async fn fill(&self, events: usize) {
+        let subscriptions = (events / EVENTS_PER_SUBSCRIPTION).max(1);
+        let pool = pool::connect(&self.cluster().service_url(), 4).unwrap();
+        let client = pool.get().await.unwrap();
+        let journal = journal::open(&client, SOURCE, journal::JournalKind::Source).await.unwrap();
+        for from in (0..events).step_by(FILL_DELIVERIES) {
+            let until = (from + FILL_DELIVERIES).min(events);
+            let deliveries: Vec<NewDelivery> =
+                (from..until).map(|n| delivery(bodies::body(n, subscriptions))).collect();
+            append(&client, journal, None, &deliveries).await.unwrap();
+        }
+        // What autovacuum would do in its own time: after it, both sides find the same tables.
+        let admin = self.admin().await;
+        for statement in ["VACUUM ANALYZE ledger.events, ledger.bodies", "CHECKPOINT"] {
+            admin.batch_execute(statement).await.unwrap();
+        }
     }
 
-    /// Rows a second that `pgbench` inserts, one prepared statement a transaction.
-    pub fn pgbench(&self, clients: usize, seconds: u64, body: &str) -> f64 {
-        let url = self.cluster().url(OWNER_ROLE, "subledger");
-        let table = "DROP TABLE IF EXISTS public.peer; CREATE TABLE public.peer (id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body bytea NOT NULL); ALTER TABLE public.peer ALTER COLUMN body SET COMPRESSION lz4";
-        assert!(
-            Command::new("psql")
-                .args(["-q", "-d", &url, "-c", table])
-                .stderr(Stdio::null())
-                .status()
-                .unwrap()
-                .success()
+    /// Waits until every event is projected.
+    pub async fn level(&self) {
+        const BEHIND: &str = "SELECT coalesce(sum((SELECT coalesce(max(position), 0) FROM ledger.events e WHERE e.journal = c.journal) - c.position), 0)::int8
+             FROM control.checkpoints c JOIN control.generations g ON g.generation = c.generation WHERE g.state <> 'dropped'";
+        let admin = self.admin().await;
+        while admin.query_one(BEHIND, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Empties the projections and the checkpoints, as for a new set of tables.
+    pub async fn forget_projections(&self) {
+        let forget = "DO $$ DECLARE t text; BEGIN
+                        FOR t IN SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'projection' AND c.relkind = 'p'
+                        LOOP EXECUTE format('TRUNCATE projection.%I', t); END LOOP; END $$;
+                      UPDATE control.checkpoints SET position = 0, caught_up = false";
+        self.admin().await.batch_execute(forget).await.unwrap();
+    }
+
+    /// The head of a table: on what machine, and how much is in the ledger.
+    pub async fn introduce(&self, title: &str, words: &str) {
+        let admin = self.admin().await;
+        let version: String = admin.query_one("SHOW server_version", &[]).await.unwrap().get(0);
+        let sizes = "SELECT count(*), pg_size_pretty(pg_total_relation_size('ledger.events') + pg_total_relation_size('ledger.bodies')) FROM ledger.events";
+        let sizes = admin.query_one(sizes, &[]).await.unwrap();
+        println!("\n{title}");
+        println!("{words}");
+        println!(
+            "{} cores for all of it (service, Postgres {version}, load), bodies of {BODY_BYTES} bytes, ledger of {} events ({}) at the beginning,",
+            std::thread::available_parallelism().map_or(1, usize::from),
+            sizes.get::<_, i64>(0),
+            sizes.get::<_, String>(1),
         );
-        let script = self.directory.join("insert.sql");
-        std::fs::write(&script, "INSERT INTO public.peer (body) VALUES (convert_to(:body, 'UTF8'));\n").unwrap();
-        let pgbench = std::env::var_os("PGBENCH").map_or_else(find_pgbench, PathBuf::from);
-        let output = Command::new(pgbench)
-            .args(["-n", "-M", "prepared", "-c", &clients.to_string(), "-j", "2", "-T", &seconds.to_string()])
-            .args(["-D", &format!("body={body}")])
-            .arg("-f")
-            .arg(&script)
-            .arg(&url)
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        let line = text
-            .lines()
-            .find(|l| l.starts_with("tps"))
-            .unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
-        line.split_whitespace().nth(2).unwrap().parse().unwrap()
+        println!(
+            "fsync and synchronous_commit on, {ROUNDS} rounds by turns: the round with the median ratio is shown.\n"
+        );
+    }
+
+    /// The foot of a table.
+    pub fn conclude(&self) {
+        println!("\nThis took {:.0} s, filling the ledger included.", self.begun.elapsed().as_secs_f64());
     }
 }
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.end_service();
         drop(self.embedded.take());
         std::thread::sleep(Duration::from_secs(1));
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
 
-fn find_pgbench() -> PathBuf {
-    let bindir = Command::new("sh")
-        .args(["-c", "pg_config --bindir 2>/dev/null || ls -d /usr/lib/postgresql/*/bin | tail -n 1"])
-        .output()
-        .unwrap();
-    PathBuf::from(String::from_utf8_lossy(&bindir.stdout).trim()).join("pgbench")
+/// What the door makes of a delivery.
+fn delivery(body: String) -> NewDelivery {
+    let asked = Request { headers: &[], body: body.as_bytes(), url_token: None };
+    let hint = by_slug("stripe").unwrap().split(&asked).unwrap().remove(0);
+    let event = NewEvent {
+        part: 0,
+        dedupe_key: hint.dedupe_key,
+        external_id: hint.external_id,
+        event_type: hint.event_type,
+        occurred_at: hint.occurred_at,
+        livemode: hint.livemode,
+    };
+    let headers = Some(r#"{"content-type":"application/json"}"#.to_owned());
+    NewDelivery {
+        received_at: chrono::Utc::now(),
+        headers,
+        cuts: Vec::new(),
+        parts: vec![body.into_bytes()],
+        events: vec![event],
+    }
+}
+
+/// Signed requests with the events `from..until`, ready to be sent.
+pub fn requests(from: usize, until: usize, subscriptions: usize) -> Vec<Vec<u8>> {
+    let settings = SourceSettings { secrets: vec![STRIPE_SECRET.into()], ..SourceSettings::default() };
+    let (provider, now) = (by_slug("stripe").unwrap(), chrono::Utc::now());
+    let path = format!("/webhooks/{SOURCE}");
+    (from..until)
+        .map(|n| {
+            let body = bodies::body(n, subscriptions);
+            http::request(&path, &provider.sign(body.as_bytes(), &settings, now), body.as_bytes())
+        })
+        .collect()
 }
 
 fn configuration(embedded: &Embedded, port: u16) -> String {
@@ -144,7 +233,7 @@ url = "{}"
 [licensespring.main]
 base_url = "http://127.0.0.1:9"
 api_key = {{ env = "BENCH_KEY" }}
-[sources.stripe-main]
+[sources.{SOURCE}]
 provider = "stripe"
 secrets = [{{ env = "BENCH_STRIPE_SECRET" }}]
 licensespring = "main"
@@ -156,26 +245,4 @@ mode = "plan_only"
 "#,
         embedded.service_url()
     )
-}
-
-/// The n-th event: an invoice of one of many subscriptions, padded as real ones are.
-pub fn stripe_body(n: usize, bytes: usize) -> String {
-    let subscription = n / 8;
-    let start = 1_700_000_000 + (n % 8) * 2_592_000;
-    let mut body = format!(
-        r#"{{"id":"evt_bench_{n}","object":"event","api_version":"2026-03-25.dahlia","created":{start},"livemode":true,"type":"invoice.paid","data":{{"object":{{"id":"in_bench_{n}","object":"invoice","status":"paid","customer":"cus_{subscription}","amount_paid":1000,"parent":{{"type":"subscription_details","subscription_details":{{"subscription":"sub_bench_{subscription}"}}}},"lines":{{"object":"list","has_more":false,"data":[{{"id":"il_{n}","amount":1000,"period":{{"start":{start},"end":{}}},"parent":{{"type":"subscription_item_details","subscription_item_details":{{"subscription":"sub_bench_{subscription}","subscription_item":"si_{subscription}","proration":false}}}},"pricing":{{"type":"price_details","price_details":{{"price":"price_pro","product":"prod_pro"}}}}}}]}},"description":""#,
-        start + 2_592_000
-    );
-    let end = r#""}},"pending_webhooks":1,"request":{"id":null,"idempotency_key":null}}"#;
-    let mut random = u64::try_from(n).unwrap_or(0).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    while body.len() + end.len() < bytes {
-        // Half compressible, as JSON is: words and random hex.
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        body.push_str(&format!("default_payment_method {random:016x} "));
-    }
-    body.truncate(bytes - end.len());
-    body.push_str(end);
-    body
 }

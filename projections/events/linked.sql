@@ -2,4 +2,4 @@
 UPDATE projection.events e
 SET status = 'applied', subscription_id = u.subscription, customer_id = coalesce(e.customer_id, u.customer)
 FROM unnest($3::int8[], $4::text[], $5::text[]) AS u (position, subscription, customer)
-WHERE e.generation = $1 AND e.journal = $2 AND e.position = u.position AND e.status = 'unlinked'
+WHERE e.generation = $1 AND e.journal = $2 AND e.position = ANY ($3::int8[]) AND e.position = u.position AND e.status = 'unlinked'

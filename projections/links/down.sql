@@ -1,13 +1,17 @@
--- $1 generation, $2 journal, $3 subscriptions: every edge below each, and its edges to customers
-WITH RECURSIVE down (subscription, entity) AS (
-    SELECT k, k FROM unnest($3::text[]) AS k
+-- $1 generation, $2 journal, $3 subscriptions: every edge below each, and its edges to customers.
+-- OFFSET 0 keeps every step a look into the index: of a young table the planner knows nothing, and would read all of it each time
+WITH RECURSIVE down (subscription, child, parent, position) AS (
+    SELECT k, l.child, l.parent, l.position
+    FROM unnest($3::text[]) AS k
+    CROSS JOIN LATERAL (SELECT child, parent, position FROM projection.links WHERE generation = $1 AND journal = $2 AND parent = k OFFSET 0) l
     UNION
-    SELECT down.subscription, l.child
-    FROM down JOIN projection.links l ON l.generation = $1 AND l.journal = $2 AND l.parent = down.entity
+    SELECT down.subscription, l.child, l.parent, l.position
+    FROM down
+    CROSS JOIN LATERAL (SELECT child, parent, position FROM projection.links WHERE generation = $1 AND journal = $2 AND parent = down.child OFFSET 0) l
 )
-SELECT down.subscription, l.child, l.parent, l.position
-FROM down JOIN projection.links l ON l.generation = $1 AND l.journal = $2 AND l.parent = down.entity
+SELECT subscription, child, parent, position FROM down
 UNION
 SELECT k, l.child, l.parent, l.position
 FROM unnest($3::text[]) AS k
-JOIN projection.links l ON l.generation = $1 AND l.journal = $2 AND l.child = k AND l.parent LIKE 'cus:%'
+CROSS JOIN LATERAL (SELECT child, parent, position FROM projection.links WHERE generation = $1 AND journal = $2 AND child = k OFFSET 0) l
+WHERE l.parent LIKE 'cus:%'

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use tokio::sync::Notify;
 
 use super::database::Database;
 use super::failure::Failure;
@@ -56,8 +55,7 @@ pub(super) async fn run(args: &Args) -> Result<ExitCode, Failure> {
 async fn work(args: &Args, config: &Config, database: &Database) -> Result<ExitCode, Failure> {
     let pool = database.pool()?;
     let registry = Arc::new(serve::prepare(config, &pool).await?);
-    let projector =
-        Projector { pool: pool.clone(), registry, wake: Arc::new(Notify::new()), saved: Arc::new(Notify::new()) };
+    let projector = Projector::new(pool.clone(), registry);
     let mut client = pool.get().await?;
     let scope = Scope { source: args.source.clone(), customer: args.customer.clone() };
     let done = match scope.target(&projector, &client).await? {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::database::Database;
@@ -87,7 +86,7 @@ pub(super) async fn run(args: &Args) -> Result<ExitCode, Failure> {
 async fn work(args: &Args, common: &Common, config: &Config, database: &Database) -> Result<ExitCode, Failure> {
     let pool = database.pool()?;
     let registry = Arc::new(serve::prepare(config, &pool).await?);
-    let projector = Projector { pool, registry, wake: Arc::new(Notify::new()), saved: Arc::new(Notify::new()) };
+    let projector = Projector::new(pool, registry);
     match &args.command {
         Command::Plan(_) => plan(common, &chosen(common, config, &projector).await?).await,
         Command::Apply { plan, .. } => apply(*plan, common, config, &projector).await,

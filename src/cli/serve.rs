@@ -10,7 +10,7 @@ use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::{App, HttpServer};
 use chrono::Utc;
 use deadpool_postgres::Pool;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -81,12 +81,7 @@ pub(super) async fn serve(config: &Config, database: &Database, listener: TcpLis
     }
     let pool = database.pool()?;
     let registry = Arc::new(prepare(config, &pool).await?);
-    let projector = Projector {
-        pool: pool.clone(),
-        registry: registry.clone(),
-        wake: Arc::new(Notify::new()),
-        saved: Arc::new(Notify::new()),
-    };
+    let projector = Projector::new(pool.clone(), registry.clone());
     let (stop, stopped) = watch::channel(false);
     let mut loops: JoinSet<()> = JoinSet::new();
     loops.spawn(projector.clone().run(stopped.clone()));
@@ -100,7 +95,7 @@ pub(super) async fn serve(config: &Config, database: &Database, listener: TcpLis
     registry.sources.keys().for_each(|name| telemetry::meter::open_source(name, codes()));
     registry.accounts.keys().for_each(|name| telemetry::meter::open_account(name, &Action::NAMES));
     let app = http::shared(http::App {
-        intake: Intake::start(&pool, &registry, &projector.wake),
+        intake: Intake::start(&pool, &registry, &projector.wake, &projector.at_the_door),
         projector,
         metrics,
         config: config.clone(),

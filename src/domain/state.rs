@@ -122,12 +122,27 @@ fn distinct(facts: Vec<Recorded>) -> Vec<Recorded> {
 
 impl State {
     /// Whether `facts` may be folded on: all later than everything folded so far, and none
-    /// of them a resend of what was.
+    /// of them a resend of what was. An old copy of the buyer may be among them.
     #[must_use]
     pub fn can_advance(&self, facts: &[Recorded]) -> bool {
         let Some(last) = &self.last else { return false };
         let is_resent = |fact: &Fact| fact.by_event_clock && self.heard.contains(&fact.identity);
-        facts.iter().all(|r| r.fact.key.at > last.at && !is_resent(&r.fact))
+        let is_later = |fact: &Fact| fact.key.at > last.at && !is_resent(fact);
+        facts.iter().all(|r| is_later(&r.fact) || self.is_old_copy(&r.fact, last))
+    }
+
+    /// What an invoice repeats of its buyer is as old as the day it was made, and nothing but what
+    /// else was said of that buyer can be meant differently by it: it may be folded on if it is
+    /// the last word on them, or repeats all that is held. (Another rendering of the very event
+    /// that is held may not: which of the two counts, only the whole set tells.)
+    fn is_old_copy(&self, fact: &Fact, last: &FactKey) -> bool {
+        let FactBody::Customer(copy) = &fact.body else { return false };
+        let is_harmless = |held: &Said<CustomerFacts>| {
+            let is_other_event = fact.key.external_id != held.key.external_id;
+            is_other_event && (fact.key > held.key || held.value == *copy)
+        };
+        let held = self.customers.get(&fact.entity.key());
+        !fact.by_event_clock && fact.key <= *last && held.is_none_or(is_harmless)
     }
 
     /// Folds later facts on. The caller has checked [`State::can_advance`].

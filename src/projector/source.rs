@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 
-use super::meaning::{self, Meaning};
+use super::meaning::Meaning;
 use super::{books, gather};
 use crate::domain::FOLD_VERSION;
 use crate::domain::entitlement::SourceContext;
@@ -13,7 +13,6 @@ use crate::domain::fact::{Entity, EntityKind, Fact, FactBody, Link};
 use crate::domain::plan::deserved;
 use crate::domain::rules::Rules;
 use crate::domain::state::{Recorded, State, fold};
-use crate::ledger::read::StoredEvent;
 use crate::ledger::rules::Adopted;
 use crate::postgres::DbError;
 use crate::projections::Place;
@@ -31,19 +30,18 @@ pub(super) async fn project(
     source: &Source,
     adopted: &Adopted,
     from: i64,
-    batch: &[StoredEvent],
+    meanings: &[Meaning],
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
-    let meanings: Vec<Meaning> = batch.iter().map(|e| meaning::of(source, e)).collect();
     let poison = |m: &&Meaning| m.trouble.as_ref().is_some_and(|(s, _)| *s == EventStatus::Quarantined);
     meanings.iter().filter(poison).for_each(|_| meter::quarantined(&source.name));
-    overrides::save(client, place, &granted(&meanings)).await?;
-    let new_edges = note(client, place, &meanings).await?;
-    let touched = touched(client, place, &meanings, &new_edges).await?;
+    overrides::save(client, place, &granted(meanings)).await?;
+    let new_edges = note(client, place, meanings).await?;
+    let touched = touched(client, place, meanings, &new_edges).await?;
     let refold = needs_refold(client, place, &touched, &new_edges, from).await?;
     // A batch of earlier events, read again, does not end what is known.
-    let to = batch.last().map_or(from, |e| e.position.max(from));
-    let work = Work { place, source, meanings: &meanings, touched: &touched, to };
+    let to = meanings.last().map_or(from, |m| m.position.max(from));
+    let work = Work { place, source, meanings, touched: &touched, to };
     let (kept, folded): (Vec<Unit>, Vec<Unit>) =
         work.fold_all(client, &refold).await?.into_iter().partition(Unit::is_book);
     let mut found: Vec<Found> = folded.iter().flat_map(Unit::found).collect();
@@ -72,7 +70,7 @@ fn granted(meanings: &[Meaning]) -> Vec<OverrideRow> {
         let of = move |f: &Fact| match &f.body {
             FactBody::Override { id, value } => Some(OverrideRow {
                 id: id.clone(),
-                subscription_id: f.entity.id.clone(),
+                subscription_id: value.subscription_id.clone(),
                 granted: (!value.withdrawn).then_some(position),
                 withdrawn: value.withdrawn.then_some(position),
             }),

@@ -11,6 +11,9 @@ use crate::domain::{coverage, rows};
 
 impl State {
     pub(super) fn note_provenance(&mut self, instant: &[Recorded]) {
+        if instant.iter().all(|r| matches!(r.fact.body, FactBody::Customer(_))) {
+            return; // no field is owed to what is said of the buyer
+        }
         let fields = self.fields();
         self.provenance.retain(|name, _| fields.contains_key(name));
         for (name, value) in fields {

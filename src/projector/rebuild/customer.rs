@@ -11,6 +11,7 @@ use crate::ledger::{read, rules};
 use crate::postgres::{DbError, query, query_opt};
 use crate::projections::exchange::Part;
 use crate::projections::{Place, events, links};
+use crate::projector::meaning::{self, Meaning};
 use crate::projector::{BATCH_EVENTS_MAX, Projector, books, database_now, source};
 use crate::registry::Source;
 use crate::sql;
@@ -124,7 +125,8 @@ impl Rows<'_> {
             let now = database_now(tx).await?;
             for chunk in unread.chunks(usize::try_from(BATCH_EVENTS_MAX).unwrap_or(usize::MAX)) {
                 let batch = read::at(tx, live.journal, chunk).await?;
-                source::project(tx, staged, self.source, &adopted, from, &batch, now).await?;
+                let meanings: Vec<Meaning> = batch.iter().map(|e| meaning::of(self.source, e)).collect();
+                source::project(tx, staged, self.source, &adopted, from, &meanings, now).await?;
                 from = chunk.last().copied().unwrap_or(from).max(from);
             }
         }
