@@ -143,12 +143,12 @@ impl Work<'_> {
             let known = held.remove(id_of(subscription));
             let (facts, links) = fresh.remove(subscription).unwrap_or_default();
             match known {
-                Some(known)
+                Some(mut known)
                     if !refold.contains(subscription)
                         && known.fold_version == FOLD_VERSION
                         && known.state.can_advance(&facts) =>
                 {
-                    let mut state = known.state.clone();
+                    let mut state = std::mem::take(&mut known.state);
                     state.advance(facts, links);
                     states.push((state, Some(known)));
                 }
@@ -209,12 +209,13 @@ fn id_of(subscription: &str) -> &str {
 
 fn row(state: State, held: Option<Held>, context: SourceContext<'_>, rules: &Rules, now: DateTime<Utc>) -> Folded {
     let deserved = deserved(&state, context, rules, now);
-    let state_hash = state.state_hash();
+    let (state_hash, fold_hash) = state.hashes();
     Folded {
         dirty: held.is_none_or(|h| h.state_hash != state_hash),
         unmapped: !deserved.unmapped.is_empty(),
         next_transition_at: deserved.next_transition_at,
         state_hash,
+        fold_hash,
         state,
     }
 }
