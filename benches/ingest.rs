@@ -18,15 +18,18 @@ use support::{Bench, ROUNDS, bodies, http, median};
 
 const CONNECTIONS: [usize; 4] = [1, 16, 64, 256];
 const SECONDS: u64 = 4;
+/// Subscriptions enough for so many events, however few the ledger holds at first.
+const EVENTS_MIN: usize = 800_000;
 /// More than can be acknowledged a second: so many are made beforehand.
 const PER_SECOND_MAX: usize = 25_000;
 
 #[tokio::main]
 async fn main() {
     let events = support::events(0);
+    let story = bodies::Story::of(events.max(EVENTS_MIN));
     let mut bench = Bench::prepare().await;
     bench.fill(events).await;
-    let sample = bodies::body(0, 1);
+    let sample = bodies::body(0, story);
     let pgbench = Pgbench::prepare(&bench, &sample, events).await;
     bench.serve().await;
     bench.level().await;
@@ -45,7 +48,7 @@ async fn main() {
         let mut rounds = Vec::new();
         for _ in 0..ROUNDS {
             let made = if connections == 1 { PER_SECOND_MAX / 10 } else { PER_SECOND_MAX } * SECONDS as usize;
-            let requests = support::requests(sent, sent + made, 100_000);
+            let requests = support::requests(sent, sent + made, story);
             sent += made;
             let address = bench.address.clone();
             let load = move || http::send(&address, connections, Duration::from_secs(SECONDS), requests);

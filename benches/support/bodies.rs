@@ -4,18 +4,45 @@ use std::fmt::Write;
 
 /// Bytes of a body: what an invoice event weighs.
 pub const BODY_BYTES: usize = 4_700;
-/// Events of one subscription: made, then paid and renewed by turns.
+/// Events of one subscription: made or renewed, and paid, by turns.
 pub const EVENTS_PER_SUBSCRIPTION: usize = 8;
+/// A renewal comes as so many events, not far from each other.
+const EVENTS_PER_BURST: usize = 4;
+/// Subscriptions whose bursts are mixed with each other, unless `BENCH_MIXED` says otherwise.
+const MIXED: usize = 64;
 const MONTH_S: usize = 2_592_000;
 const BEGIN_S: usize = 1_700_000_000;
 
 /// The keys of an invoice or a subscription that no license depends on.
 const USUAL: &str = r#""account_country":"US","account_name":"Example","account_tax_ids":null,"amount_remaining":0,"amount_shipping":0,"application":null,"attempt_count":1,"attempted":true,"auto_advance":false,"automatic_tax":{"disabled_reason":null,"enabled":false,"liability":null,"provider":null,"status":null},"automatically_finalizes_at":null,"billing_cycle_anchor_config":null,"billing_mode":{"flexible":null,"type":"classic"},"billing_reason":"subscription_cycle","billing_thresholds":null,"collection_method":"charge_automatically","currency":"usd","custom_fields":null,"customer_address":null,"customer_phone":null,"customer_shipping":null,"customer_tax_exempt":"none","customer_tax_ids":[],"days_until_due":null,"default_payment_method":null,"default_source":null,"default_tax_rates":[],"discounts":[],"due_date":null,"effective_at":1700000000,"ending_balance":0,"footer":null,"from_invoice":null,"hosted_invoice_url":"https://invoice.example.com/i/acct_1/test_YWNjdF8xLF9SZW","invoice_pdf":"https://pay.example.com/invoice/acct_1/test_YWNjdF8xLF9SZW/pdf","invoice_settings":{"account_tax_ids":null,"issuer":{"type":"self"}},"issuer":{"type":"self"},"last_finalization_error":null,"latest_revision":null,"next_payment_attempt":null,"on_behalf_of":null,"payment_settings":{"default_mandate":null,"payment_method_options":null,"payment_method_types":null,"save_default_payment_method":"off"},"pending_invoice_item_interval":null,"pending_setup_intent":null,"pending_update":null,"post_payment_credit_notes_amount":0,"pre_payment_credit_notes_amount":0,"receipt_number":null,"rendering":null,"schedule":null,"shipping_cost":null,"shipping_details":null,"starting_balance":0,"statement_descriptor":null,"subtotal":1000,"subtotal_excluding_tax":1000,"test_clock":null,"total":1000,"total_discount_amounts":[],"total_excluding_tax":1000,"total_pretax_credit_amounts":[],"total_taxes":[],"transfer_data":null,"trial_settings":{"end_behavior":{"missing_payment_method":"create_invoice"}},"webhooks_delivered_at":1700000000"#;
 
-/// The n-th event of `subscriptions` subscriptions. They take turns, so that two events of one
-/// subscription are as far from each other as renewals are.
-pub fn body(n: usize, subscriptions: usize) -> String {
-    let (subscription, step) = (n % subscriptions, n / subscriptions % EVENTS_PER_SUBSCRIPTION);
+/// Whose events there are, and in what order.
+#[derive(Clone, Copy)]
+pub struct Story {
+    subscriptions: usize,
+    mixed: usize,
+}
+
+impl Story {
+    /// As many subscriptions as so many events are enough for.
+    pub fn of(events: usize) -> Self {
+        let mixed = std::env::var("BENCH_MIXED").map_or(MIXED, |n| n.parse().unwrap());
+        let groups = (events / EVENTS_PER_SUBSCRIPTION).div_ceil(mixed).max(1);
+        Self { subscriptions: groups * mixed, mixed }
+    }
+
+    /// The subscription of the n-th event, and how many it had before.
+    fn at(self, n: usize) -> (usize, usize) {
+        let (group, turn) = (n / (self.mixed * EVENTS_PER_BURST), n % (self.mixed * EVENTS_PER_BURST));
+        let first = group * self.mixed;
+        let (burst, subscription) = (first / self.subscriptions, first % self.subscriptions + turn % self.mixed);
+        (subscription, burst * EVENTS_PER_BURST + turn / self.mixed)
+    }
+}
+
+/// The n-th event.
+pub fn body(n: usize, story: Story) -> String {
+    let (subscription, step) = story.at(n);
     let paid = step % 2 == 1;
     let begin = BEGIN_S + step / 2 * MONTH_S;
     let (end, created) = (begin + MONTH_S, begin + step);

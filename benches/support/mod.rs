@@ -15,7 +15,7 @@ pub mod bodies;
 pub mod http;
 pub mod peers;
 
-use bodies::{BODY_BYTES, EVENTS_PER_SUBSCRIPTION};
+use bodies::{BODY_BYTES, Story};
 
 pub const STRIPE_SECRET: &str = "whsec_bench_stripe_main";
 /// The source that deliveries are sent to.
@@ -118,14 +118,13 @@ impl Bench {
 
     /// Appends the first `events` events, through the append function, with the service's journal.
     pub async fn fill(&self, events: usize) {
-        let subscriptions = (events / EVENTS_PER_SUBSCRIPTION).max(1);
+        let story = Story::of(events);
         let pool = pool::connect(&self.cluster().service_url(), 4).unwrap();
         let client = pool.get().await.unwrap();
         let journal = journal::open(&client, SOURCE, journal::JournalKind::Source).await.unwrap();
         for from in (0..events).step_by(FILL_DELIVERIES) {
             let until = (from + FILL_DELIVERIES).min(events);
-            let deliveries: Vec<NewDelivery> =
-                (from..until).map(|n| delivery(bodies::body(n, subscriptions))).collect();
+            let deliveries: Vec<NewDelivery> = (from..until).map(|n| delivery(bodies::body(n, story))).collect();
             append(&client, journal, None, &deliveries).await.unwrap();
         }
         // What autovacuum would do in its own time: after it, both sides find the same tables.
@@ -211,13 +210,13 @@ fn delivery(body: String) -> NewDelivery {
 }
 
 /// Signed requests with the events `from..until`, ready to be sent.
-pub fn requests(from: usize, until: usize, subscriptions: usize) -> Vec<Vec<u8>> {
+pub fn requests(from: usize, until: usize, story: Story) -> Vec<Vec<u8>> {
     let settings = SourceSettings { secrets: vec![STRIPE_SECRET.into()], ..SourceSettings::default() };
     let (provider, now) = (by_slug("stripe").unwrap(), chrono::Utc::now());
     let path = format!("/webhooks/{SOURCE}");
     (from..until)
         .map(|n| {
-            let body = bodies::body(n, subscriptions);
+            let body = bodies::body(n, story);
             http::request(&path, &provider.sign(body.as_bytes(), &settings, now), body.as_bytes())
         })
         .collect()

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
+use tokio_postgres::types::Json;
 
 use super::Place;
 use crate::domain::FOLD_VERSION;
@@ -24,6 +25,7 @@ pub struct Held {
 pub struct Folded {
     pub state: State,
     pub state_hash: String,
+    pub fold_hash: String,
     pub unmapped: bool,
     pub next_transition_at: Option<DateTime<Utc>>,
     /// The reconciler should compare it.
@@ -35,8 +37,9 @@ pub struct Folded {
 }
 
 fn state_of(row: &Row, column: &str) -> Result<State, DbError> {
-    let json: serde_json::Value = row.get(column);
-    serde_json::from_value(json).map_err(|e| DbError::Corrupt(format!("a stored state cannot be read: {e}")))
+    let Json(state) =
+        row.try_get(column).map_err(|e| DbError::Corrupt(format!("a stored state cannot be read: {e}")))?;
+    Ok(state)
 }
 
 /// Loads the rows of some subscriptions.
@@ -102,7 +105,7 @@ pub async fn save(
     let customers: Vec<Option<&str>> = rows.iter().map(|r| r.state.customer_id()).collect();
     let statuses = column(|r| r.state.status().as_str());
     let hashes = column(|r| &r.state_hash);
-    let folds: Vec<String> = rows.iter().map(|r| r.state.fold_hash()).collect();
+    let folds = column(|r| &r.fold_hash);
     let unmapped: Vec<bool> = rows.iter().map(|r| r.unmapped).collect();
     let uncertain: Vec<bool> = rows.iter().map(|r| r.state.uncertain).collect();
     let next: Vec<Option<DateTime<Utc>>> = rows.iter().map(|r| r.next_transition_at).collect();

@@ -282,12 +282,13 @@ fn id_of(key: &str) -> &str {
 pub(super) fn row(state: State, before: Option<&str>, source: &Source, rules: &Rules, now: DateTime<Utc>) -> Folded {
     let context = SourceContext { name: &source.name, live: source.settings.livemode };
     let deserved = deserved(&state, context, rules, now);
-    let state_hash = state.state_hash();
+    let (state_hash, fold_hash) = state.hashes();
     Folded {
         dirty: before.is_none_or(|hash| hash != state_hash),
         unmapped: !deserved.unmapped.is_empty(),
         next_transition_at: deserved.next_transition_at,
         state_hash,
+        fold_hash,
         state,
         book: None,
         superseded: false,

@@ -61,19 +61,28 @@ impl State {
     /// `state_hash` and the clocks and ids it rests on: a rebuild must equal the live state.
     #[must_use]
     pub fn fold_hash(&self) -> String {
+        self.hashes().1
+    }
+
+    /// `state_hash` and `fold_hash`: what they have in common is worked out once.
+    #[must_use]
+    pub fn hashes(&self) -> (String, String) {
+        let canonical = hash::canonical(&self.canonical());
         let payments: BTreeMap<_, _> = self.payments.iter().map(|(k, p)| (k, (&p.key, p.paid_at, p.waived))).collect();
-        hash::of(&json!([
-            self.canonical(),
+        let rests_on = hash::canonical(&(
             self.snapshot.as_ref().map(|s| &s.key),
             payments,
-            self.refunds,
-            self.charges,
-            self.disputes,
-            self.customers,
-            self.overrides,
+            &self.refunds,
+            &self.charges,
+            &self.disputes,
+            &self.customers,
+            &self.overrides,
             self.rows.values().map(|held| &held.key).collect::<Vec<_>>(),
             self.uncertain,
-            self.last,
-        ]))
+            &self.last,
+        ));
+        // One list of both, canonical as its parts are.
+        let all = format!("[{canonical},{}", rests_on.strip_prefix('[').unwrap_or_default());
+        (hash::of_bytes(canonical.as_bytes()), hash::of_bytes(all.as_bytes()))
     }
 }
