@@ -198,9 +198,24 @@ CREATE TABLE control.generations (
     state text NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     promoted_at timestamp with time zone,
+    scope_journal integer,
     CONSTRAINT generation_positive CHECK ((generation > 0)),
     CONSTRAINT generation_state_known CHECK ((state = ANY (ARRAY['building'::text, 'ready'::text, 'live'::text, 'previous'::text, 'dropped'::text])))
 );
+
+COMMENT ON COLUMN control.generations.scope_journal IS 'Set: it holds rows of this journal alone, which are exchanged with the live ones; it never becomes live itself.';
+
+CREATE TABLE control.idempotency (
+    token uuid NOT NULL,
+    key text NOT NULL,
+    request bytea NOT NULL,
+    status integer,
+    answer text,
+    claimed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT idempotency_key_bounded CHECK (((octet_length(key) >= 1) AND (octet_length(key) <= 255)))
+);
+
+COMMENT ON TABLE control.idempotency IS 'What acts with an Idempotency-Key were answered, for a day; no status: the act was begun, and nothing is known of its end.';
 
 CREATE TABLE control.live (
     journal integer NOT NULL,
@@ -261,11 +276,17 @@ CREATE TABLE control.rebuilds (
     ready_at timestamp with time zone,
     differences bigint,
     calls bigint,
+    source text,
+    customer text,
+    events bigint,
+    CONSTRAINT rebuild_customer_has_source CHECK (((customer IS NULL) OR (source IS NOT NULL))),
     CONSTRAINT rebuild_promote_known CHECK ((promote = ANY (ARRAY['manual'::text, 'when_equal'::text, 'always'::text]))),
     CONSTRAINT rebuild_state_known CHECK ((state = ANY (ARRAY['building'::text, 'catching_up'::text, 'ready'::text, 'promoted'::text, 'cancelled'::text, 'rolled_back'::text, 'failed'::text])))
 );
 
 COMMENT ON TABLE control.rebuilds IS 'Rebuilds asked for by an admin; their work is the projector''s, so that a restart goes on with it.';
+
+COMMENT ON COLUMN control.rebuilds.events IS 'Of a customer''s rebuild: how many events it was folded from.';
 
 CREATE TABLE control.reconcilers (
     account text NOT NULL
@@ -522,6 +543,9 @@ ALTER TABLE ONLY control.duplicates
 ALTER TABLE ONLY control.generations
     ADD CONSTRAINT generations_pkey PRIMARY KEY (generation);
 
+ALTER TABLE ONLY control.idempotency
+    ADD CONSTRAINT idempotency_pkey PRIMARY KEY (token, key);
+
 ALTER TABLE ONLY control.live
     ADD CONSTRAINT live_pkey PRIMARY KEY (journal);
 
@@ -597,6 +621,8 @@ ALTER TABLE ONLY projection.subscriptions
 ALTER TABLE ONLY public.refinery_schema_history
     ADD CONSTRAINT refinery_schema_history_pkey PRIMARY KEY (version);
 
+CREATE INDEX idempotency_age ON control.idempotency USING btree (claimed_at);
+
 CREATE INDEX plans_created ON control.plans USING btree (created_at);
 
 CREATE UNIQUE INDEX plans_one_held ON control.plans USING btree (account) WHERE (state = 'held'::text);
@@ -604,6 +630,8 @@ CREATE UNIQUE INDEX plans_one_held ON control.plans USING btree (account) WHERE 
 CREATE INDEX sweeps_created ON control.sweeps USING btree (created_at);
 
 CREATE UNIQUE INDEX events_dedupe ON ledger.events USING btree (journal, dedupe_key);
+
+CREATE INDEX events_own ON ledger.events USING btree (journal, "position") WHERE ((headers IS NULL) AND (carrier = "position"));
 
 CREATE INDEX books_rules ON ONLY projection.books USING btree (journal, rules_hash);
 
@@ -684,6 +712,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.checkpoints TO subledger_serv
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.duplicates TO subledger_service;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.generations TO subledger_service;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.idempotency TO subledger_service;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.live TO subledger_service;
 

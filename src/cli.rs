@@ -60,7 +60,9 @@ enum Command {
     #[command(after_help = "Example: subledger migrate --config subledger.toml")]
     Migrate(migrate::Args),
     /// Folds everything anew beside what is live; shows the differences; promotes it if told to
-    #[command(after_help = "Example: subledger rebuild --dry-run\n         subledger rebuild --promote")]
+    #[command(
+        after_help = "Example: subledger rebuild --dry-run\n         subledger rebuild --source stripe-main --customer cus_1 --promote"
+    )]
     Rebuild(rebuild::Args),
     /// Plans calls, applies plans, and looks for what was not done by us
     #[command(after_help = "Example: subledger reconcile plan\n         subledger reconcile apply PLAN")]

@@ -22,6 +22,7 @@ pub mod fact;
 pub mod guard;
 pub mod hash;
 pub mod instant;
+pub mod joins;
 pub mod license;
 pub mod overrides;
 pub mod plan;
@@ -31,4 +32,4 @@ pub mod state;
 mod tests;
 
 /// Raised whenever the fold's meaning changes; rows of another version are stale.
-pub const FOLD_VERSION: i32 = 5;
+pub const FOLD_VERSION: i32 = 6;

@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod books;
 pub mod destructive;
 pub mod events;
+pub mod exchange;
 pub mod generations;
 pub mod licenses;
 pub mod links;

@@ -16,11 +16,13 @@ use crate::projections::events::{self, EventRow, EventStatus};
 use crate::projections::{Place, generations};
 use crate::registry::Registry;
 
-mod account;
+pub mod account;
 pub mod books;
 pub mod gather;
 pub mod meaning;
+pub mod outlook;
 pub mod rebuild;
+pub mod retry;
 mod source;
 pub mod timed;
 

@@ -112,6 +112,21 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Every one there is.
+    pub const ALL: [Self; 11] = [
+        Self::MissingSignature,
+        Self::MalformedSignature,
+        Self::WrongSignature,
+        Self::StaleTimestamp,
+        Self::NoSecret,
+        Self::WrongUrlToken,
+        Self::WrongShop,
+        Self::WrongOrganization,
+        Self::WrongTopic,
+        Self::Dtd,
+        Self::SessionId,
+    ];
+
     /// A coarse code for counting.
     #[must_use]
     pub fn code(self) -> &'static str {

@@ -20,18 +20,22 @@ use super::{ConfigArg, settings};
 use crate::config::{self, Config, Drift, LogFormat, ReconcilerMode};
 use crate::domain::account::Mode;
 use crate::domain::guard::Limits;
+use crate::domain::license::Action;
 use crate::http;
 use crate::intake::Intake;
 use crate::ledger::{journal, rules};
 use crate::licensespring::Client;
 use crate::projections::generations;
 use crate::projector::{Projector, rebuild};
+use crate::providers::Refusal;
 use crate::reconciler::{self, Reconciler, Settings};
 use crate::registry::Registry;
 use crate::telemetry;
 
 /// Threads that answer HTTP; the loops and the database do the rest of the work.
 const HTTP_WORKERS: usize = 2;
+/// Connections of each of them: what one has sent is buffered before anybody looks at it.
+const CONNECTIONS_MAX: usize = 2_048;
 /// Seconds open requests are given at a stop.
 const STOP_WITHIN_S: u64 = 10;
 /// Connections held open for idle providers.
@@ -91,23 +95,28 @@ pub(super) async fn serve(config: &Config, database: &Database, listener: TcpLis
         reconciler::announce(&reconciler.account, &reconciler.settings);
         loops.spawn(reconciler.run(stopped.clone()));
     }
+    let metrics = telemetry::meter::start()?;
+    let codes = || Refusal::ALL.iter().map(|r| r.code()).chain([http::TOO_LARGE]);
+    registry.sources.keys().for_each(|name| telemetry::meter::open_source(name, codes()));
+    registry.accounts.keys().for_each(|name| telemetry::meter::open_account(name, &Action::NAMES));
     let app = http::shared(http::App {
         intake: Intake::start(&pool, &registry, &projector.wake),
         projector,
-        metrics: telemetry::meter::start()?,
-        max_body_bytes: config.server.max_body_bytes,
-        file_rules: config.rules.clone(),
+        metrics,
         reconcilers: reconciler_settings(config),
+        config: config.clone(),
     });
     let address = listener.local_addr()?;
     let server = HttpServer::new(move || {
         App::new()
             .app_data(app.clone())
+            .wrap(from_fn(http::once)) // after the next one, which finds out who asks
             .wrap(from_fn(http::authenticate))
             .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")))
             .configure(http::routes)
     })
     .workers(HTTP_WORKERS)
+    .max_connections(CONNECTIONS_MAX)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(STOP_WITHIN_S)
     .disable_signals()
@@ -147,7 +156,7 @@ pub(super) async fn prepare(config: &Config, pool: &Pool) -> Result<Registry, Fa
         rules::adopt(
             &client,
             registry.system,
-            &config.rules,
+            (&config.rules, None),
             "subledger serve",
             "first start: nothing was adopted yet",
             Utc::now(),

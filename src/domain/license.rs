@@ -88,6 +88,9 @@ pub enum Action {
 }
 
 impl Action {
+    /// Every name there is.
+    pub const NAMES: [&str; 6] = ["create_order", "update", "enable", "disable", "reset_devices", "set_features"];
+
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {

@@ -1,14 +1,10 @@
-//! What every admin act needs: a reason, an account, and a key that makes a repeat harmless.
+//! What every admin act needs: a reason, an account, and a key of its own.
 
-use actix_web::HttpRequest;
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{Problem, Shared};
 use crate::reconciler::planning::Desk;
-
-/// Longest `Idempotency-Key`.
-const KEY_CHARS_MAX: usize = 100;
 
 /// A body that says why, and for which account where there are several.
 #[derive(Debug, Default, Deserialize)]
@@ -32,11 +28,9 @@ pub(super) fn reason(text: &str) -> Result<&str, Problem> {
     if text.is_empty() { Err(Problem::field("reason", "say why: it becomes part of the record")) } else { Ok(text) }
 }
 
-/// The dedupe key of an act: the caller's, or one of its own.
-pub(super) fn key(request: &HttpRequest, act: &str) -> String {
-    let given = request.headers().get("Idempotency-Key").and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let usable = !given.is_empty() && given.len() <= KEY_CHARS_MAX && given.bytes().all(|b| b.is_ascii_graphic());
-    if usable { format!("{act}:{given}") } else { format!("{act}:{}", Uuid::now_v7()) }
+/// The dedupe key of an act. A repeat under one `Idempotency-Key` does not come this far.
+pub(super) fn key(act: &str) -> String {
+    format!("{act}:{}", Uuid::now_v7())
 }
 
 /// The accounts that are meant: the one that is named, else all.

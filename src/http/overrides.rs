@@ -1,6 +1,6 @@
 //! `/v1/admin/overrides`: comp, revoke and extend; they outrank providers until withdrawn.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use deadpool_postgres::Client;
 use serde::Deserialize;
@@ -35,12 +35,7 @@ pub(super) struct Grant {
 }
 
 /// Grants one: who, what, why.
-pub(super) async fn grant(
-    app: Shared,
-    admin: Admin,
-    request: HttpRequest,
-    bytes: web::Bytes,
-) -> Result<HttpResponse, Problem> {
+pub(super) async fn grant(app: Shared, admin: Admin, bytes: web::Bytes) -> Result<HttpResponse, Problem> {
     let asked: Grant = act::body(&bytes)?;
     let reason = act::reason(&asked.reason)?;
     let kind = asked.kind.ok_or_else(|| Problem::field("kind", "must be comp, revoke or extend"))?;
@@ -55,9 +50,8 @@ pub(super) async fn grant(
     if subscriptions::load(&client, place, std::slice::from_ref(&subscription_id)).await?.is_empty() {
         return Err(Problem::not_found("no event speaks of this subscription"));
     }
-    let key = act::key(&request, "grant");
+    let key = act::key("grant");
     let event = OverrideEvent {
-        // The same key again is the same override.
         id: hash::of_bytes(format!("{}:{key}", source.name).as_bytes())[..ID_CHARS].to_owned(),
         subscription_id,
         kind,

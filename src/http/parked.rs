@@ -1,11 +1,10 @@
-//! `/v1/parked` and its retry: calls that LicenseSpring refuses as they are, or an admin did.
+//! `POST /v1/admin/parked/{id}/retry`: calls that LicenseSpring refused, or an admin, once more.
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
+use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use super::act::{self, Act};
-use super::auth::{Admin, Auditor};
+use super::auth::Admin;
 use super::{Problem, Shared, view};
 use crate::domain::account::{AccountEvent, Retry};
 use crate::domain::license::LicenseRecord;
@@ -18,49 +17,11 @@ const ALL: &str = "all";
 /// Orders of one retry.
 const RETRY_MAX: i64 = 1_000;
 
-#[derive(Deserialize)]
-pub(super) struct Page {
-    limit: Option<String>,
-}
-
-/// What is parked, each with its reason and the fix.
-pub(super) async fn list(app: Shared, _: Auditor, page: web::Query<Page>) -> Result<HttpResponse, Problem> {
-    let limit = view::limit(page.limit.as_deref())?;
-    let client = app.projector.pool.get().await?;
-    let mut parked = Vec::new();
-    for account in app.projector.registry.accounts.values() {
-        let place = view::live(&client, account.journal).await?;
-        let statement = sql!("projections/licenses/parked.sql");
-        let rows = query(&client, statement, &[&place.generation, &place.journal, &limit]).await?;
-        for row in rows {
-            let Ok(record) = serde_json::from_value::<LicenseRecord>(row.get("record")) else { continue };
-            let Some(p) = &record.parked else { continue };
-            let fix = if p.state_hash.is_some() {
-                "nothing, if that is still wanted; POST /v1/admin/parked/{id}/retry asks for it once more"
-            } else {
-                "correct the catalog rule or the product in LicenseSpring; the call is made again when it differs, or by POST /v1/admin/parked/{id}/retry"
-            };
-            parked.push(json!({
-                "id": record.order_id,
-                "order_id": record.order_id,
-                "licensespring": account.name,
-                "source": record.line.source,
-                "subscription_id": record.line.subscription_id,
-                "reason": p.message,
-                "status": p.http_status,
-                "fix": fix,
-            }));
-        }
-    }
-    Ok(HttpResponse::Ok().json(json!({"parked": parked})))
-}
-
 /// Asks once more for what is parked: one order, or `all`.
 pub(super) async fn retry(
     app: Shared,
     admin: Admin,
     id: web::Path<String>,
-    request: HttpRequest,
     bytes: web::Bytes,
 ) -> Result<HttpResponse, Problem> {
     let asked: Act = act::body(&bytes)?;
@@ -71,7 +32,7 @@ pub(super) async fn retry(
         let place = view::live(&client, desk.account.journal).await?;
         let records: Vec<LicenseRecord> = if *id == ALL {
             let statement = sql!("projections/licenses/parked.sql");
-            let rows = query(&client, statement, &[&place.generation, &place.journal, &RETRY_MAX]).await?;
+            let rows = query(&client, statement, &[&place.generation, &place.journal, &RETRY_MAX, &""]).await?;
             rows.iter().filter_map(|row| serde_json::from_value(row.get("record")).ok()).collect()
         } else {
             licenses::load(&client, place, std::slice::from_ref(&*id)).await?
@@ -82,7 +43,7 @@ pub(super) async fn retry(
             continue;
         }
         let said = Retry { order_ids: order_ids.clone(), who: admin.0.name.clone(), reason: reason.to_owned() };
-        desk.say(&client, &act::key(&request, "parked_retried"), &AccountEvent::ParkedRetried(said)).await?;
+        desk.say(&client, &act::key("parked_retried"), &AccountEvent::ParkedRetried(said)).await?;
         retried.extend(order_ids);
     }
     if retried.is_empty() && *id != ALL {

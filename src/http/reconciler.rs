@@ -1,6 +1,6 @@
 //! `/v1/admin/reconciler`: how accounts are reconciled, and how they stand.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -25,16 +25,11 @@ pub(super) struct Change {
 }
 
 /// Changes the mode: who, and why. The stricter of this and the file counts.
-pub(super) async fn change(
-    app: Shared,
-    admin: Admin,
-    request: HttpRequest,
-    bytes: web::Bytes,
-) -> Result<HttpResponse, Problem> {
+pub(super) async fn change(app: Shared, admin: Admin, bytes: web::Bytes) -> Result<HttpResponse, Problem> {
     let asked: Change = act::body(&bytes)?;
     let reason = act::reason(&asked.reason)?;
     let mode = asked.mode.ok_or_else(|| Problem::field("mode", "must be continuous, plan_only or frozen"))?;
-    let key = act::key(&request, "reconciler_mode");
+    let key = act::key("reconciler_mode");
     let client = app.projector.pool.get().await?;
     let mut shown = Vec::new();
     for desk in act::desks(&app, asked.licensespring.as_deref())? {

@@ -13,6 +13,7 @@ use super::auth::Auditor;
 use super::{Problem, Shared, view};
 use crate::domain::chains;
 use crate::domain::fact::Entity;
+use crate::domain::license::LicenseRecord;
 use crate::domain::rules::Rules;
 use crate::domain::state::{State, fold};
 use crate::ledger::append::append;
@@ -130,7 +131,10 @@ pub(super) async fn one(
     };
     let state = state(&client, source, &id, as_of, known.position, &adopted.rules).await?;
     let state = state.ok_or_else(|| Problem::not_found("no event speaks of this subscription"))?;
-    let held = view::records(&client, &app, source, &id).await?;
+    let held = match known.instant {
+        Some(instant) => licenses_then(&client, &app, source, &id, instant).await?,
+        None => view::records(&client, &app, source, &id).await?,
+    };
     let asked = view::Asked { as_of, at, known_at: BTreeMap::from([(source.name.clone(), known.position)]) };
     Ok(HttpResponse::Ok().json(view::subscription(source, &state, &adopted.rules, &held, &asked)))
 }
@@ -168,14 +172,34 @@ async fn known_at_instant(client: &Client, source: &Source, text: &str) -> Resul
     let instant = view::instant("known_at", Some(text)).map_err(|_| {
         Problem::field("known_at", "must be an instant, or a position vector such as {\"stripe-main\":1042}")
     })?;
-    let settled = database_now(client).await? - APPEND_MAX;
-    if instant.is_some_and(|i| i > settled) {
+    let Some(instant) = instant else { return Err(Problem::field("known_at", "must be an instant")) };
+    Ok(Known { position: position_then(client, source.journal, instant).await?, instant: Some(instant) })
+}
+
+/// The last position that a journal had at an instant.
+async fn position_then(client: &Client, journal: i32, instant: DateTime<Utc>) -> Result<i64, Problem> {
+    if instant > database_now(client).await? - APPEND_MAX {
         // What was numbered before that instant may not be committed yet: an append of nothing
         // has to wait for it.
-        append(client, source.journal, None, &[]).await?;
+        append(client, journal, None, &[]).await?;
     }
-    let row = query_opt(client, sql!("schema/statements/position_at.sql"), &[&source.journal, &instant]).await?;
-    Ok(Known { position: row.map_or(0, |r| r.get(0)), instant })
+    let row = query_opt(client, sql!("schema/statements/position_at.sql"), &[&journal, &instant]).await?;
+    Ok(row.map_or(0, |r| r.get(0)))
+}
+
+/// The licenses as they were known then: what was asked and answered by that instant.
+async fn licenses_then(
+    client: &Client,
+    app: &Shared,
+    source: &Source,
+    id: &str,
+    instant: DateTime<Utc>,
+) -> Result<Vec<LicenseRecord>, Problem> {
+    let Some(account) = app.projector.registry.accounts.get(&source.account) else { return Ok(Vec::new()) };
+    let place = view::live(client, account.journal).await?;
+    let position = position_then(client, account.journal, instant).await?;
+    until_projected(client, place, position).await?;
+    view::records_at(client, place, source, id, instant).await
 }
 
 /// What is asked for as known must be folded, or the same question would have two answers.

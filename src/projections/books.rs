@@ -36,6 +36,15 @@ pub async fn load(client: &impl GenericClient, place: Place, books: &[String]) -
     Ok(query(client, sql!("projections/books/load.sql"), &params).await?.iter().map(held).collect())
 }
 
+/// One page of all books, by name.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn page(client: &impl GenericClient, place: Place, after: &str, limit: i64) -> Result<Vec<Held>, DbError> {
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&place.generation, &place.journal, &after, &limit];
+    Ok(query(client, sql!("projections/books/page.sql"), &params).await?.iter().map(held).collect())
+}
+
 /// Books that were split by other rules than those that count.
 ///
 /// # Errors

@@ -165,6 +165,16 @@ pub async fn page(client: &impl GenericClient, place: Place, after: &str, limit:
     rows.iter().map(|row| state_of(row, "state")).collect()
 }
 
+/// One page of the subscriptions that are no chain of a book, by id.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn alone(client: &impl GenericClient, place: Place, after: &str, limit: i64) -> Result<Vec<State>, DbError> {
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&place.generation, &place.journal, &after, &limit];
+    let rows = query(client, sql!("projections/subscriptions/alone.sql"), &params).await?;
+    rows.iter().map(|row| state_of(row, "state")).collect()
+}
+
 /// A subscription whose entitlement has to be looked at again.
 #[derive(Debug, Clone)]
 pub struct Retimed {
@@ -240,8 +250,8 @@ pub async fn clean(client: &impl GenericClient, place: Place, id: &str, version:
 ///
 /// # Errors
 /// The database cannot be written.
-pub async fn mark(client: &impl GenericClient, place: Place, id: &str, now: DateTime<Utc>) -> Result<(), DbError> {
-    execute(client, sql!("projections/subscriptions/mark.sql"), &[&place.generation, &place.journal, &id, &now])
+pub async fn mark_one(client: &impl GenericClient, place: Place, id: &str, now: DateTime<Utc>) -> Result<(), DbError> {
+    execute(client, sql!("projections/subscriptions/mark_one.sql"), &[&place.generation, &place.journal, &id, &now])
         .await?;
     Ok(())
 }

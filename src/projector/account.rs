@@ -49,6 +49,18 @@ pub(super) async fn project(
     events::save(client, place, &rows).await
 }
 
+/// The license records that some events of an account's journal come to, in their order.
+#[must_use]
+pub fn records_of(events: &[StoredEvent]) -> Vec<LicenseRecord> {
+    let mut fold = Fold::default();
+    for stored in events {
+        if let Some(event) = parse(stored) {
+            fold.take(stored, &event);
+        }
+    }
+    fold.records.into_values().collect()
+}
+
 /// Events that are kept for their own sake (the system journal).
 pub(super) async fn record_only(
     client: &impl GenericClient,
@@ -159,7 +171,7 @@ impl Fold {
             let Some(line) = self.records.get(order).map(|r| &r.line) else { continue };
             let Some(source) = registry.sources.get(&line.source) else { continue };
             let theirs = Place { generation: place.generation, journal: source.journal };
-            subscriptions::mark(client, theirs, &line.subscription_id, now).await?;
+            subscriptions::mark_one(client, theirs, &line.subscription_id, now).await?;
         }
         let records: Vec<LicenseRecord> = self.records.into_values().collect();
         licenses::save(client, place, &records).await

@@ -6,9 +6,10 @@ use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 
 use super::source::row;
-use super::{Projector, database_now};
+use super::{Projector, TICK_BUSY, database_now};
 use crate::domain::chains;
 use crate::domain::fact::{Entity, EntityKind};
+use crate::domain::rules::Rules;
 use crate::domain::state::State;
 use crate::ledger::rules::Adopted;
 use crate::postgres::DbError;
@@ -99,7 +100,8 @@ fn of_book(
 }
 
 /// Splits again what was split by rules that do not count any more, a page at a time; answers
-/// with how many. The mark is in each row: whoever dies in the middle loses nothing.
+/// with how many. The mark is in each row: whoever dies in the middle loses nothing. It sets no
+/// mark for the reconciler: what new rules lead to is a plan that somebody has to look at first.
 pub(super) async fn keep_up(projector: &Projector, place: Place, adopted: &Adopted) -> Result<usize, DbError> {
     let Some(source) = projector.registry.source_of(place.journal) else { return Ok(0) };
     let mut client = projector.pool.get().await?;
@@ -111,10 +113,45 @@ pub(super) async fn keep_up(projector: &Projector, place: Place, adopted: &Adopt
     }
     let now = database_now(&tx).await?;
     let states: Vec<State> = stale.into_iter().map(|held| held.state).collect();
-    let split = split(&tx, place, source, adopted, &states, now).await?;
+    let mut split = split(&tx, place, source, adopted, &states, now).await?;
+    split.rows.iter_mut().for_each(|row| row.dirty = false);
     subscriptions::save(&tx, place, &split.rows, now).await?;
     tx.commit().await?;
     Ok(states.len())
+}
+
+/// Waits until nothing is left in a generation that was split by other rules.
+///
+/// # Errors
+/// The database cannot be used.
+pub(super) async fn kept_up(projector: &Projector, place: Place, adopted: &Adopted) -> Result<(), DbError> {
+    let client = projector.pool.get().await?;
+    while !books::of_other_rules(&client, place, &adopted.hash, 1).await?.is_empty() {
+        if keep_up(projector, place, adopted).await? == 0 {
+            tokio::time::sleep(TICK_BUSY).await; // somebody else has the lease
+        }
+    }
+    Ok(())
+}
+
+/// The chains that a book is split into by some rules, and those it was split into and is not any more.
+///
+/// # Errors
+/// The database cannot be read.
+pub(super) async fn foreseen(
+    client: &impl GenericClient,
+    place: Place,
+    source: &Source,
+    rules: &Rules,
+    book: &State,
+) -> Result<Vec<State>, DbError> {
+    let mut chains = chains::split(book, &source.name, rules);
+    for (_, held) in subscriptions::of_books(client, place, std::slice::from_ref(&book.subscription_id), &[]).await? {
+        if !chains.iter().any(|chain| chain.subscription_id == held.state.subscription_id) {
+            chains.push(chains::closed(&held.state));
+        }
+    }
+    Ok(chains)
 }
 
 /// The key of a book as an entity.

@@ -19,11 +19,9 @@ pub struct Meaning {
     pub trouble: Option<(EventStatus, String)>,
 }
 
-/// An admin's word in the source's journal. What providers send has headers and other keys.
 fn is_override(event: &StoredEvent) -> bool {
     matches!(event.event_type.as_str(), overrides::GRANTED | overrides::WITHDRAWN)
         && event.dedupe_key.starts_with(overrides::KEY_PREFIX)
-        && event.headers.is_empty()
 }
 
 /// Translates one event. Nothing it holds can stop the journal: a panic is a reason like any other.
@@ -34,16 +32,21 @@ pub fn of(source: &Source, event: &StoredEvent) -> Meaning {
         translation: Translation::default(),
         trouble: Some((status, why.to_owned())),
     };
-    if event.event_type == UNREADABLE {
-        return silent(EventStatus::Unreadable, "the delivery is well signed but is not what this provider sends");
-    }
-    let Some(bytes) = &event.bytes else { return silent(EventStatus::Recorded, "erased") };
-    if is_override(event) {
-        return match overrides::translate(bytes, &event.dedupe_key) {
+    if event.own {
+        // An admin act that concerns this source: no word of its provider. Overrides have facts.
+        let translation = match &event.bytes {
+            Some(bytes) if is_override(event) => overrides::translate(bytes, &event.dedupe_key),
+            _ => Ok(Translation::default()),
+        };
+        return match translation {
             Ok(translation) => Meaning { position: event.position, translation, trouble: None },
             Err(_) => silent(EventStatus::Quarantined, "an override that this build cannot read"),
         };
     }
+    if event.event_type == UNREADABLE {
+        return silent(EventStatus::Unreadable, "the delivery is well signed but is not what this provider sends");
+    }
+    let Some(bytes) = &event.bytes else { return silent(EventStatus::Recorded, "erased") };
     match catch_unwind(AssertUnwindSafe(|| source.provider.translate(bytes, &event.headers, &source.settings))) {
         Ok(Ok(translation)) if translation.unknown_type => Meaning {
             position: event.position,

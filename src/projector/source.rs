@@ -41,7 +41,8 @@ pub(super) async fn project(
     let new_edges = note(client, place, &meanings).await?;
     let touched = touched(client, place, &meanings, &new_edges).await?;
     let refold = needs_refold(client, place, &touched, &new_edges, from).await?;
-    let to = batch.last().map_or(from, |e| e.position);
+    // A batch of earlier events, read again, does not end what is known.
+    let to = batch.last().map_or(from, |e| e.position.max(from));
     let work = Work { place, source, meanings: &meanings, touched: &touched, to };
     let (kept, folded): (Vec<Unit>, Vec<Unit>) =
         work.fold_all(client, &refold).await?.into_iter().partition(Unit::is_book);

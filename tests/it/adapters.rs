@@ -5,16 +5,16 @@ use serde_json::{Value, json};
 
 use crate::support::service::{ORGANIZATION, SALESFORCE_TOKEN, Service};
 
-const ACK: &str = concat!(
+pub const ACK: &str = concat!(
     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n",
     "<soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\"><soapenv:Body>",
     "<notificationsResponse xmlns=\"http://soap.sforce.com/2005/09/outbound\"><Ack>true</Ack></notificationsResponse>",
     "</soapenv:Body></soapenv:Envelope>"
 );
-const SESSION: &str = "00D5g00000AbCdE!AQcAQH0dMHZfz972Szmpkb58urFRkgeBGsxL_QJWwYMfAbUeeG7c1E6LYUfiDUk.";
-const ASSET: &str = "02i5g000001abcdAAA";
+pub const SESSION: &str = "00D5g00000AbCdE!AQcAQH0dMHZfz972Szmpkb58urFRkgeBGsxL_QJWwYMfAbUeeG7c1E6LYUfiDUk.";
+pub const ASSET: &str = "02i5g000001abcdAAA";
 
-fn message(organization: &str, notifications: &str) -> String {
+pub fn message(organization: &str, notifications: &str) -> String {
     format!(
         r#"<?xml version="1.0" encoding="UTF-8"?>
 <soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
@@ -25,7 +25,7 @@ fn message(organization: &str, notifications: &str) -> String {
 }
 
 /// The n-th word about an asset.
-fn asset(n: u32, id: &str, status: &str, end: NaiveDate) -> String {
+pub fn asset(n: u32, id: &str, status: &str, end: NaiveDate) -> String {
     format!(
         r#"<Notification><Id>04l5g00000{n:05}</Id><sObject xsi:type="sf:Asset" xmlns:sf="urn:sobject.enterprise.soap.sforce.com">
    <sf:Id>{id}</sf:Id><sf:AccountId>0015g00000aBcDeAAK</sf:AccountId><sf:LSL_Contact_Email__c>ada@example.com</sf:LSL_Contact_Email__c>

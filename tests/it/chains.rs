@@ -158,8 +158,11 @@ async fn an_unmapped_sku_heals_when_its_rule_is_adopted() {
     let text = std::fs::read_to_string(&service.config).unwrap();
     std::fs::write(&service.config, format!("{text}{RULES}")).unwrap();
     service.run().await;
-    let (status, adopted) = service.admin("PUT", "/v1/admin/config", json!({"reason": "the app's SKU"})).await;
-    assert_eq!(status, 200, "{adopted}");
+    let plan = service.adopt_and_approve(json!({})).await;
+    assert_eq!(
+        (&plan["summary"]["create"], &plan["calls"][0]["order_id"]),
+        (&json!(1), &json!("shopify-main:order-300:PRO"))
+    );
     crate::support::eventually("the chain is split by the new rules", || async {
         service.settled().await;
         let license = service.sandbox.license("shopify-main:order-300:PRO").await?;
