@@ -607,7 +607,7 @@ ALTER TABLE ONLY projection.licenses
     ADD CONSTRAINT licenses_pkey PRIMARY KEY (generation, journal, order_id);
 
 ALTER TABLE ONLY projection.links
-    ADD CONSTRAINT links_pkey PRIMARY KEY (generation, journal, child, parent);
+    ADD CONSTRAINT links_pkey PRIMARY KEY (child, generation, journal, parent);
 
 ALTER TABLE ONLY projection.mentions
     ADD CONSTRAINT mentions_pkey PRIMARY KEY (generation, journal, entity, "position");
@@ -655,7 +655,7 @@ CREATE INDEX licenses_recheck ON ONLY projection.licenses USING btree (journal, 
 
 CREATE INDEX licenses_subscription ON ONLY projection.licenses USING btree (journal, source, subscription_id);
 
-CREATE INDEX links_parent ON ONLY projection.links USING btree (journal, parent);
+CREATE INDEX links_parent ON ONLY projection.links USING btree (parent, generation, journal);
 
 CREATE INDEX subscriptions_book ON ONLY projection.subscriptions USING btree (journal, book) WHERE (book IS NOT NULL);
 

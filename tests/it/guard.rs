@@ -306,4 +306,12 @@ async fn what_an_unreadable_event_mentions_is_not_switched_off_until_it_is_read(
     assert_eq!(switch("sub_held_1").await, Some(json!(true)));
     let (_, plans) = service.admin("GET", "/v1/admin/plans", json!(null)).await;
     assert_eq!(plans["plans"], json!([]), "it stands in nobody's way");
+    // Somebody has looked at the event, and lets the stop through by a plan.
+    let (status, proposed) = service.admin("POST", "/v1/admin/plans", json!({"reason": "looked at"})).await;
+    assert_eq!((status.as_u16(), &proposed["summary"]["deactivate"]), (201, &json!(1)), "{proposed}");
+    assert_eq!(decide(&service, &proposed["id"], "approve", json!({"reason": "it did end"})).await.0, 200);
+    eventually("the approved stop is made", || async {
+        (switch("sub_held_1").await == Some(json!(false))).then_some(())
+    })
+    .await;
 }

@@ -4,7 +4,7 @@
 //! belongs to is said by our own contracts and billing attempts alone; other apps' orders are
 //! kept together by their buyer, and become chains.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -139,7 +139,7 @@ pub fn refund(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
 
 /// The variants of which a refund takes back all that was bought.
 fn whole_lines(refund: &Value) -> Result<Vec<String>, Unreadable> {
-    let mut products = Vec::new();
+    let mut products = BTreeSet::new();
     for line in json::list(refund, "refund_line_items") {
         let (back, bought) = (json::count(line, "quantity")?, json::count(line, "line_item/quantity")?);
         let id =
@@ -147,10 +147,10 @@ fn whole_lines(refund: &Value) -> Result<Vec<String>, Unreadable> {
         if let (Some(back), Some(bought), Some(id)) = (back, bought, id)
             && back >= bought
         {
-            products.push(id);
+            products.insert(id);
         }
     }
-    Ok(products)
+    Ok(products.into_iter().collect())
 }
 
 /// <https://shopify.dev/docs/api/admin-rest/latest/resources/dispute>. The body has no clock but
