@@ -1,7 +1,7 @@
 # Everything a person types. `make` alone lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench schema tools
+.PHONY: help run test check bench torture schema tools
 
 # rustup puts cargo here, and a shell that was open before does not know it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -40,6 +40,9 @@ check: tools ## Format, lints, and the tests that take seconds
 
 bench: tools ## Measure
 	@if ls benches/*.rs >/dev/null 2>&1; then cargo bench; else echo "no benches yet"; fi
+
+torture: tools ## Kill, cut and fault everything for minutes (TORTURE_SECONDS=600, TORTURE_SEED=…)
+	TORTURE_SECONDS=$${TORTURE_SECONDS:-300} cargo test --test it torture -- --nocapture
 
 schema: tools ## Write schema/current.sql anew from the migrations
 	UPDATE_SCHEMA=1 cargo test --test it schema

@@ -162,6 +162,17 @@ BEGIN
         USING ERRCODE = 'SL002';
 END $$;
 
+CREATE TABLE control.budgets (
+    account text NOT NULL,
+    tokens_milli bigint NOT NULL,
+    refilled_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    not_before timestamp with time zone DEFAULT '1970-01-01 00:00:00+00'::timestamp with time zone NOT NULL,
+    failures integer DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE control.budgets IS 'One row a LicenseSpring account: the call budget, and how long it is left alone.';
+
 CREATE TABLE control.checkpoints (
     generation integer NOT NULL,
     journal integer NOT NULL,
@@ -187,9 +198,24 @@ CREATE TABLE control.generations (
     state text NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     promoted_at timestamp with time zone,
+    scope_journal integer,
     CONSTRAINT generation_positive CHECK ((generation > 0)),
     CONSTRAINT generation_state_known CHECK ((state = ANY (ARRAY['building'::text, 'ready'::text, 'live'::text, 'previous'::text, 'dropped'::text])))
 );
+
+COMMENT ON COLUMN control.generations.scope_journal IS 'Set: it holds rows of this journal alone, which are exchanged with the live ones; it never becomes live itself.';
+
+CREATE TABLE control.idempotency (
+    token uuid NOT NULL,
+    key text NOT NULL,
+    request bytea NOT NULL,
+    status integer,
+    answer text,
+    claimed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT idempotency_key_bounded CHECK (((octet_length(key) >= 1) AND (octet_length(key) <= 255)))
+);
+
+COMMENT ON TABLE control.idempotency IS 'What acts with an Idempotency-Key were answered, for a day; no status: the act was begun, and nothing is known of its end.';
 
 CREATE TABLE control.live (
     journal integer NOT NULL,
@@ -197,6 +223,38 @@ CREATE TABLE control.live (
 );
 
 COMMENT ON TABLE control.live IS 'Which generation of the projections is read, journal by journal; promoted by swapping these rows.';
+
+CREATE TABLE control.plan_entries (
+    plan uuid NOT NULL,
+    source text NOT NULL,
+    subscription_id text NOT NULL,
+    ordinal integer NOT NULL,
+    entry json NOT NULL,
+    hash text NOT NULL,
+    op text NOT NULL,
+    destructive boolean NOT NULL,
+    announced boolean NOT NULL,
+    result text
+);
+
+COMMENT ON COLUMN control.plan_entries.result IS 'done, or why not; null: not tried yet.';
+
+CREATE TABLE control.plans (
+    id uuid NOT NULL,
+    account text NOT NULL,
+    state text NOT NULL,
+    who text NOT NULL,
+    reason text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    approved boolean DEFAULT false NOT NULL,
+    decided_by text,
+    decided_why text,
+    decided_at timestamp with time zone,
+    CONSTRAINT plan_state_known CHECK ((state = ANY (ARRAY['proposed'::text, 'held'::text, 'approved'::text, 'applying'::text, 'applied'::text, 'stale'::text, 'rejected'::text])))
+);
+
+COMMENT ON TABLE control.plans IS 'Saved plans: the calls that would make licenses equal entitlements, to be looked at before they are made.';
 
 CREATE TABLE control.projection_tables (
     one boolean DEFAULT true NOT NULL,
@@ -218,21 +276,24 @@ CREATE TABLE control.rebuilds (
     ready_at timestamp with time zone,
     differences bigint,
     calls bigint,
+    source text,
+    customer text,
+    events bigint,
+    CONSTRAINT rebuild_customer_has_source CHECK (((customer IS NULL) OR (source IS NOT NULL))),
     CONSTRAINT rebuild_promote_known CHECK ((promote = ANY (ARRAY['manual'::text, 'when_equal'::text, 'always'::text]))),
     CONSTRAINT rebuild_state_known CHECK ((state = ANY (ARRAY['building'::text, 'catching_up'::text, 'ready'::text, 'promoted'::text, 'cancelled'::text, 'rolled_back'::text, 'failed'::text])))
 );
 
 COMMENT ON TABLE control.rebuilds IS 'Rebuilds asked for by an admin; their work is the projector''s, so that a restart goes on with it.';
 
+COMMENT ON COLUMN control.rebuilds.events IS 'Of a customer''s rebuild: how many events it was folded from.';
+
 CREATE TABLE control.reconcilers (
-    account text NOT NULL,
-    tokens_milli bigint NOT NULL,
-    refilled_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    not_before timestamp with time zone DEFAULT '1970-01-01 00:00:00+00'::timestamp with time zone NOT NULL
+    account text NOT NULL
 )
 WITH (fillfactor='50');
 
-COMMENT ON TABLE control.reconcilers IS 'One row a LicenseSpring account: its lock makes one reconciler active, its columns are the call budget.';
+COMMENT ON TABLE control.reconcilers IS 'One row a LicenseSpring account: its lock makes one reconciler active.';
 
 CREATE SEQUENCE control.refusal_number
     START WITH 1
@@ -252,6 +313,25 @@ CREATE TABLE control.refusals (
 );
 
 COMMENT ON TABLE control.refusals IS 'A bounded ring of deliveries that were turned away; they are not events.';
+
+CREATE TABLE control.sweeps (
+    id uuid NOT NULL,
+    account text NOT NULL,
+    kind text NOT NULL,
+    state text NOT NULL,
+    who text NOT NULL,
+    reason text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    rows_seen bigint DEFAULT 0 NOT NULL,
+    problem text,
+    findings json,
+    CONSTRAINT sweep_kind_known CHECK ((kind = ANY (ARRAY['full'::text, 'incremental'::text]))),
+    CONSTRAINT sweep_state_known CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'done'::text, 'failed'::text])))
+);
+
+COMMENT ON TABLE control.sweeps IS 'Readings of everything LicenseSpring holds, to find what was not done by us.';
 
 CREATE TABLE control.tokens (
     id uuid NOT NULL,
@@ -337,6 +417,38 @@ ALTER TABLE ONLY ledger.variants ALTER COLUMN bytes SET COMPRESSION lz4;
 
 COMMENT ON TABLE ledger.variants IS 'Other bytes that came under the dedupe key of an event: kept (at most 8) and shown, never folded.';
 
+CREATE TABLE projection.accounts (
+    generation integer NOT NULL,
+    journal integer NOT NULL,
+    mode text NOT NULL,
+    said_at bigint NOT NULL
+)
+PARTITION BY LIST (generation);
+
+CREATE TABLE projection.books (
+    generation integer NOT NULL,
+    journal integer NOT NULL,
+    book text NOT NULL,
+    state json NOT NULL,
+    fold_version integer NOT NULL,
+    rules_hash text NOT NULL
+)
+PARTITION BY LIST (generation);
+
+CREATE TABLE projection.destructive (
+    generation integer NOT NULL,
+    journal integer NOT NULL,
+    "position" bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    order_id text NOT NULL,
+    n bigint NOT NULL,
+    action text NOT NULL,
+    announced boolean NOT NULL,
+    approved boolean NOT NULL,
+    undone boolean NOT NULL
+)
+PARTITION BY LIST (generation);
+
 CREATE TABLE projection.events (
     generation integer NOT NULL,
     journal integer NOT NULL,
@@ -358,7 +470,9 @@ CREATE TABLE projection.licenses (
     license_id bigint,
     state text NOT NULL,
     record json NOT NULL,
-    open_since timestamp with time zone
+    open_since timestamp with time zone,
+    recheck_at timestamp with time zone,
+    drifted boolean NOT NULL
 )
 PARTITION BY LIST (generation);
 
@@ -379,11 +493,23 @@ CREATE TABLE projection.mentions (
 )
 PARTITION BY LIST (generation);
 
+CREATE TABLE projection.overrides (
+    generation integer NOT NULL,
+    journal integer NOT NULL,
+    id text NOT NULL,
+    subscription_id text NOT NULL,
+    granted bigint,
+    withdrawn bigint
+)
+PARTITION BY LIST (generation);
+
 CREATE TABLE projection.subscriptions (
     generation integer NOT NULL,
     journal integer NOT NULL,
     subscription_id text NOT NULL,
     customer_id text,
+    book text,
+    superseded boolean NOT NULL,
     status text NOT NULL,
     state json NOT NULL,
     state_hash text NOT NULL,
@@ -405,6 +531,9 @@ CREATE TABLE public.refinery_schema_history (
     checksum character varying(255)
 );
 
+ALTER TABLE ONLY control.budgets
+    ADD CONSTRAINT budgets_pkey PRIMARY KEY (account);
+
 ALTER TABLE ONLY control.checkpoints
     ADD CONSTRAINT checkpoints_pkey PRIMARY KEY (generation, journal);
 
@@ -414,8 +543,17 @@ ALTER TABLE ONLY control.duplicates
 ALTER TABLE ONLY control.generations
     ADD CONSTRAINT generations_pkey PRIMARY KEY (generation);
 
+ALTER TABLE ONLY control.idempotency
+    ADD CONSTRAINT idempotency_pkey PRIMARY KEY (token, key);
+
 ALTER TABLE ONLY control.live
     ADD CONSTRAINT live_pkey PRIMARY KEY (journal);
+
+ALTER TABLE ONLY control.plan_entries
+    ADD CONSTRAINT plan_entries_pkey PRIMARY KEY (plan, source, subscription_id, ordinal);
+
+ALTER TABLE ONLY control.plans
+    ADD CONSTRAINT plans_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY control.projection_tables
     ADD CONSTRAINT projection_tables_pkey PRIMARY KEY (one);
@@ -428,6 +566,9 @@ ALTER TABLE ONLY control.reconcilers
 
 ALTER TABLE ONLY control.refusals
     ADD CONSTRAINT refusals_pkey PRIMARY KEY (slot);
+
+ALTER TABLE ONLY control.sweeps
+    ADD CONSTRAINT sweeps_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY control.tokens
     ADD CONSTRAINT token_hash_unique UNIQUE (hash);
@@ -450,6 +591,15 @@ ALTER TABLE ONLY ledger.journals
 ALTER TABLE ONLY ledger.variants
     ADD CONSTRAINT variants_pkey PRIMARY KEY (journal, "position", commitment);
 
+ALTER TABLE ONLY projection.accounts
+    ADD CONSTRAINT accounts_pkey PRIMARY KEY (generation, journal);
+
+ALTER TABLE ONLY projection.books
+    ADD CONSTRAINT books_pkey PRIMARY KEY (generation, journal, book);
+
+ALTER TABLE ONLY projection.destructive
+    ADD CONSTRAINT destructive_pkey PRIMARY KEY (generation, journal, "position");
+
 ALTER TABLE ONLY projection.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (generation, journal, "position");
 
@@ -462,13 +612,32 @@ ALTER TABLE ONLY projection.links
 ALTER TABLE ONLY projection.mentions
     ADD CONSTRAINT mentions_pkey PRIMARY KEY (generation, journal, entity, "position");
 
+ALTER TABLE ONLY projection.overrides
+    ADD CONSTRAINT overrides_pkey PRIMARY KEY (generation, journal, id);
+
 ALTER TABLE ONLY projection.subscriptions
     ADD CONSTRAINT subscriptions_pkey PRIMARY KEY (generation, journal, subscription_id);
 
 ALTER TABLE ONLY public.refinery_schema_history
     ADD CONSTRAINT refinery_schema_history_pkey PRIMARY KEY (version);
 
+CREATE INDEX idempotency_age ON control.idempotency USING btree (claimed_at);
+
+CREATE INDEX plans_created ON control.plans USING btree (created_at);
+
+CREATE UNIQUE INDEX plans_one_held ON control.plans USING btree (account) WHERE (state = 'held'::text);
+
+CREATE INDEX sweeps_created ON control.sweeps USING btree (created_at);
+
 CREATE UNIQUE INDEX events_dedupe ON ledger.events USING btree (journal, dedupe_key);
+
+CREATE INDEX events_own ON ledger.events USING btree (journal, "position") WHERE ((headers IS NULL) AND (carrier = "position"));
+
+CREATE INDEX books_rules ON ONLY projection.books USING btree (journal, rules_hash);
+
+CREATE INDEX destructive_at ON ONLY projection.destructive USING btree (journal, at);
+
+CREATE INDEX destructive_order ON ONLY projection.destructive USING btree (journal, order_id, n);
 
 CREATE INDEX events_attention ON ONLY projection.events USING btree (journal, status, "position") WHERE (status <> ALL (ARRAY['applied'::text, 'recorded'::text]));
 
@@ -476,11 +645,19 @@ CREATE INDEX events_customer ON ONLY projection.events USING btree (journal, cus
 
 CREATE INDEX events_subscription ON ONLY projection.events USING btree (journal, subscription_id, "position");
 
+CREATE INDEX licenses_drifted ON ONLY projection.licenses USING btree (journal, order_id) WHERE drifted;
+
+CREATE INDEX licenses_enabled ON ONLY projection.licenses USING btree (journal, source) WHERE (state = 'enabled'::text);
+
 CREATE INDEX licenses_open ON ONLY projection.licenses USING btree (journal, open_since) WHERE (open_since IS NOT NULL);
+
+CREATE INDEX licenses_recheck ON ONLY projection.licenses USING btree (journal, recheck_at) WHERE (recheck_at IS NOT NULL);
 
 CREATE INDEX licenses_subscription ON ONLY projection.licenses USING btree (journal, source, subscription_id);
 
 CREATE INDEX links_parent ON ONLY projection.links USING btree (journal, parent);
+
+CREATE INDEX subscriptions_book ON ONLY projection.subscriptions USING btree (journal, book) WHERE (book IS NOT NULL);
 
 CREATE INDEX subscriptions_customer ON ONLY projection.subscriptions USING btree (journal, customer_id);
 
@@ -501,6 +678,9 @@ ALTER TABLE ONLY control.checkpoints
 
 ALTER TABLE ONLY control.live
     ADD CONSTRAINT live_generation_fkey FOREIGN KEY (generation) REFERENCES control.generations(generation);
+
+ALTER TABLE ONLY control.plan_entries
+    ADD CONSTRAINT plan_entries_plan_fkey FOREIGN KEY (plan) REFERENCES control.plans(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY control.rebuilds
     ADD CONSTRAINT rebuilds_generation_fkey FOREIGN KEY (generation) REFERENCES control.generations(generation);
@@ -525,13 +705,21 @@ GRANT ALL ON FUNCTION ledger.open_journal(p_name text, p_kind text) TO subledger
 
 REVOKE ALL ON FUNCTION ledger.refuse_change() FROM PUBLIC;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.budgets TO subledger_service;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.checkpoints TO subledger_service;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.duplicates TO subledger_service;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.generations TO subledger_service;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.idempotency TO subledger_service;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.live TO subledger_service;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.plan_entries TO subledger_service;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.plans TO subledger_service;
 
 GRANT SELECT ON TABLE control.projection_tables TO subledger_service;
 
@@ -543,6 +731,8 @@ GRANT USAGE ON SEQUENCE control.refusal_number TO subledger_service;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.refusals TO subledger_service;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.sweeps TO subledger_service;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.tokens TO subledger_service;
 
 GRANT SELECT ON TABLE ledger.bodies TO subledger_service;
@@ -553,6 +743,12 @@ GRANT SELECT ON TABLE ledger.journals TO subledger_service;
 
 GRANT SELECT ON TABLE ledger.variants TO subledger_service;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE projection.accounts TO subledger_service;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE projection.books TO subledger_service;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE projection.destructive TO subledger_service;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE projection.events TO subledger_service;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE projection.licenses TO subledger_service;
@@ -560,6 +756,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE projection.licenses TO subledger_serv
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE projection.links TO subledger_service;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE projection.mentions TO subledger_service;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE projection.overrides TO subledger_service;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE projection.subscriptions TO subledger_service;
 

@@ -11,6 +11,7 @@ mod dev;
 mod failure;
 mod migrate;
 mod rebuild;
+mod reconcile;
 mod sandbox;
 mod send;
 mod serve;
@@ -59,8 +60,13 @@ enum Command {
     #[command(after_help = "Example: subledger migrate --config subledger.toml")]
     Migrate(migrate::Args),
     /// Folds everything anew beside what is live; shows the differences; promotes it if told to
-    #[command(after_help = "Example: subledger rebuild --dry-run\n         subledger rebuild --promote")]
+    #[command(
+        after_help = "Example: subledger rebuild --dry-run\n         subledger rebuild --source stripe-main --customer cus_1 --promote"
+    )]
     Rebuild(rebuild::Args),
+    /// Plans calls, applies plans, and looks for what was not done by us
+    #[command(after_help = "Example: subledger reconcile plan\n         subledger reconcile apply PLAN")]
+    Reconcile(reconcile::Args),
     /// Creates, lists and revokes access tokens
     #[command(after_help = "Example: subledger token create --role auditor --name grafana --expires 90d")]
     Token(token::Args),
@@ -96,6 +102,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Send(args) => send::run(&args).await,
         Command::Migrate(args) => migrate::run(&args).await,
         Command::Rebuild(args) => rebuild::run(&args).await,
+        Command::Reconcile(args) => reconcile::run(&args).await,
         Command::Token(args) => token::run(&args).await,
         Command::Config(args) => check::run(&args),
     }

@@ -25,6 +25,7 @@ mod instance;
 mod network;
 mod report;
 mod rules;
+mod salesforce;
 mod secret;
 mod section;
 mod sources;
@@ -35,7 +36,8 @@ pub use environment::process_environment;
 pub use network::Network;
 pub use report::{Problem, Problems, Warning};
 pub use rules::{rules_from_text, rules_hash, rules_text};
-pub use section::word::{Drift, LogFormat, ReconcilerMode, SourceMode};
+pub use salesforce::Salesforce;
+pub use section::word::{Amendments, Drift, LogFormat, ReconcilerMode, SourceMode};
 pub use sources::FIELD_NAMES;
 
 use report::Report;
@@ -137,6 +139,7 @@ pub struct Source {
     pub organization_ids: Vec<String>,
     /// Salesforce: object → our field → their field.
     pub fields: BTreeMap<String, BTreeMap<String, String>>,
+    pub salesforce: Salesforce,
     /// Whether LicenseSpring's own integration keys map products.
     pub integration_keys: bool,
     /// Report the source when nothing came for so many hours; at least 1.

@@ -1,17 +1,25 @@
-//! Who may come in: access tokens with roles, stored as hashes.
+//! Who may come in: access tokens with roles, stored as hashes. Below: saved plans and sweeps.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use deadpool_postgres::GenericClient;
 use rand::RngCore;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+pub mod plans;
+pub mod sweeps;
+
 use crate::postgres::{DbError, execute, query, query_opt};
 use crate::sql;
 
+pub mod idempotency;
+
 /// Random bytes in a token: it cannot be guessed, so a plain hash of it can be stored.
 const TOKEN_BYTES: usize = 32;
+
+/// Longest life a token is given.
+const DAYS_MAX: i64 = 3_650;
 
 /// What a token may do. An admin may do all that an auditor may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
@@ -50,6 +58,22 @@ fn from_row(row: &tokio_postgres::Row) -> Token {
         expires_at: row.get("expires_at"),
         revoked_at: row.get("revoked_at"),
     }
+}
+
+/// A lifetime as it is written: `90d` or `12h`.
+///
+/// # Errors
+/// What it should look like.
+pub fn lifetime(text: &str) -> Result<TimeDelta, String> {
+    let wrong = || format!("must be a number of days or hours such as 90d or 12h, at most {DAYS_MAX}d");
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let number: i64 = number.parse().map_err(|_| wrong())?;
+    let lifetime = match unit {
+        "d" => TimeDelta::try_days(number),
+        "h" => TimeDelta::try_hours(number),
+        _ => None,
+    };
+    lifetime.filter(|l| *l > TimeDelta::zero() && *l <= TimeDelta::days(DAYS_MAX)).ok_or_else(wrong)
 }
 
 fn hash_of(secret: &str) -> Vec<u8> {

@@ -12,18 +12,26 @@
 //! holds · **plan** the calls that would make licenses equal entitlements · **generation** one
 //! complete build of the projections.
 
+pub mod account;
+pub mod breaker;
+pub mod chains;
 pub mod coverage;
 pub mod dates;
 pub mod entitlement;
 pub mod fact;
+pub mod guard;
 pub mod hash;
 pub mod instant;
+pub mod joins;
 pub mod license;
+pub mod overrides;
 pub mod plan;
+pub mod rows;
 pub mod rules;
 pub mod state;
+pub mod terms;
 #[cfg(test)]
 mod tests;
 
 /// Raised whenever the fold's meaning changes; rows of another version are stale.
-pub const FOLD_VERSION: i32 = 2;
+pub const FOLD_VERSION: i32 = 5;

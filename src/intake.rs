@@ -37,6 +37,31 @@ struct Job {
     delivery: NewDelivery,
     reply: oneshot::Sender<Result<Vec<Appended>, StoreError>>,
     _room: Room,
+    /// In the queue of its source, and at the door in all.
+    _waiting: [Waiting; 2],
+}
+
+/// Counts a delivery among those that wait, until it is dropped: in the queue, or in a call that
+/// is not answered yet.
+struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The way to a source's flusher.
+struct Queue {
+    jobs: mpsc::Sender<Job>,
+    waiting: Arc<AtomicUsize>,
 }
 
 /// Room for a body in memory, given back when dropped. It grows with the bytes that came, not with
@@ -85,26 +110,10 @@ pub enum IntakeError {
 
 /// The door of one process.
 pub struct Intake {
-    queues: BTreeMap<i32, mpsc::Sender<Job>>,
+    queues: BTreeMap<i32, Queue>,
     room: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
     pub refusals: Refusals,
-}
-
-/// One delivery that waits for its commit; whoever works behind the door looks at how many there are.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn one_more(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Intake {
@@ -122,7 +131,7 @@ impl Intake {
                 wake: wake.clone(),
             };
             tokio::spawn(flusher.run(receiver));
-            queues.insert(source.journal, sender);
+            queues.insert(source.journal, Queue { jobs: sender, waiting: Arc::default() });
         }
         Self {
             queues,
@@ -138,10 +147,10 @@ impl Intake {
         Room { all: self.room.clone(), taken: None }
     }
 
-    /// Deliveries waiting, by journal.
+    /// Deliveries that wait for their commit, by journal.
     #[must_use]
     pub fn depths(&self) -> BTreeMap<i32, usize> {
-        self.queues.iter().map(|(journal, q)| (*journal, QUEUE_DELIVERIES_MAX - q.capacity())).collect()
+        self.queues.iter().map(|(journal, q)| (*journal, q.waiting.load(Ordering::Relaxed))).collect()
     }
 
     /// Verifies a request, cuts it into events and stores it; answers after the commit.
@@ -178,8 +187,9 @@ impl Intake {
         let queue =
             self.queues.get(&journal).ok_or_else(|| IntakeError::Unavailable("the source has no queue".to_owned()))?;
         let (reply, answer) = oneshot::channel();
-        let _waiting = Waiting::one_more(&self.waiting);
-        queue.try_send(Job { delivery, reply, _room: room }).map_err(|_| IntakeError::Overloaded)?;
+        let _waiting = [&queue.waiting, &self.waiting].map(Waiting::new);
+        let job = Job { delivery, reply, _room: room, _waiting };
+        queue.jobs.try_send(job).map_err(|_| IntakeError::Overloaded)?;
         match tokio::time::timeout(COMMIT_WAIT_MAX, answer).await {
             Ok(Ok(Ok(appended))) => Ok(appended),
             Ok(Ok(Err(e))) => Err(IntakeError::Unavailable(e.to_string())),

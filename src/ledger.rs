@@ -2,6 +2,7 @@
 //! function, never changed.
 
 pub mod append;
+pub mod joins;
 pub mod journal;
 pub mod read;
 pub mod rules;

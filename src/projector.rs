@@ -17,11 +17,14 @@ use crate::projections::events::{self, EventRow, EventStatus};
 use crate::projections::{Place, generations};
 use crate::registry::Registry;
 
-mod account;
+pub mod account;
 mod ahead;
+pub mod books;
 pub mod gather;
 pub mod meaning;
+pub mod outlook;
 pub mod rebuild;
+pub mod retry;
 mod source;
 pub mod timed;
 
@@ -86,7 +89,8 @@ impl Projector {
         while !*stop.borrow() {
             tokio::select! {
                 _ = stop.changed() => break,
-                () = self.wake.notified() => {}
+                // In trouble a wake-up would only hurry what cannot be hurried.
+                () = self.wake.notified(), if tick != TICK_TROUBLE => {}
                 () = tokio::time::sleep(tick) => {}
             }
             let begun = Instant::now();
@@ -97,6 +101,7 @@ impl Projector {
                     TICK_BUSY
                 }
                 Ok(true) => TICK_BUSY,
+                Ok(false) if tick == TICK_TROUBLE => TICK_BUSY,
                 Ok(false) => (tick * 2).min(TICK_IDLE),
                 Err(e) => {
                     error!(error = %e, "the projector could not work; it tries again");
@@ -112,11 +117,15 @@ impl Projector {
     /// The database cannot be used.
     pub async fn round(&self) -> Result<bool, DbError> {
         let mut worked = false;
-        let checkpoints = generations::checkpoints(&self.pool.get().await?).await?;
+        let client = self.pool.get().await?;
+        let checkpoints = generations::checkpoints(&client).await?;
+        let adopted = rules::adopted(&client, self.registry.system).await?;
+        drop(client);
         for checkpoint in checkpoints {
             let stepped = self.step(checkpoint.place).await?;
+            let split = books::keep_up(self, checkpoint.place, &adopted).await? > 0;
             let timed = checkpoint.state == "live" && timed::step(self, checkpoint.place).await? > 0;
-            if matches!(stepped, Step::Advanced(_)) || timed {
+            if matches!(stepped, Step::Advanced(_)) || split || timed {
                 worked = true;
                 self.saved.notify_waiters();
             }
@@ -174,9 +183,9 @@ impl Projector {
         let adopted = rules::adopted(&tx, self.registry.system).await?;
         let now = database_now(&tx).await?;
         if let Some(source) = self.registry.source_of(place.journal) {
-            source::project(&tx, place, source, &adopted.rules, from, &batch.meanings, now).await?;
+            source::project(&tx, place, source, &adopted, from, &batch.meanings, now).await?;
         } else if self.registry.account_of(place.journal).is_some() {
-            account::project(&tx, place, &batch.events).await?;
+            account::project(&tx, place, &self.registry, &batch.events, now).await?;
         } else {
             account::record_only(&tx, place, &batch.events).await?;
         }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
@@ -82,6 +83,14 @@ pub struct SourceSettings {
     pub organization_ids: Vec<String>,
     /// Salesforce, by object: our name for a field → theirs.
     pub fields: BTreeMap<String, BTreeMap<String, String>>,
+    /// Salesforce: the zone that dates without one are in.
+    pub time_zone: Tz,
+    /// Salesforce CPQ: an amendment says the whole quantity, not the difference.
+    pub amendments_replace: bool,
+    /// Salesforce: statuses of what a customer has no more; empty: the usual words.
+    pub off_statuses: Vec<String>,
+    /// Salesforce: a callout may show a secret in a header instead of signing with it.
+    pub callout_secret_in_header: bool,
 }
 
 /// Why a delivery is refused. Nothing of it is kept but a line in the refusals.
@@ -112,6 +121,21 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Every one there is.
+    pub const ALL: [Self; 11] = [
+        Self::MissingSignature,
+        Self::MalformedSignature,
+        Self::WrongSignature,
+        Self::StaleTimestamp,
+        Self::NoSecret,
+        Self::WrongUrlToken,
+        Self::WrongShop,
+        Self::WrongOrganization,
+        Self::WrongTopic,
+        Self::Dtd,
+        Self::SessionId,
+    ];
+
     /// A coarse code for counting.
     #[must_use]
     pub fn code(self) -> &'static str {

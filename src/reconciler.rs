@@ -4,30 +4,41 @@
 //! One is active per account: it holds the account's row while it works. What it decides is
 //! checked by the ledger itself: an intent is appended with the tail it was decided at.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::watch;
+use deadpool_postgres::Client as Connection;
+use tokio::sync::watch as signal;
 use tracing::{error, info, warn};
+use uuid::Uuid;
 
-use crate::domain::entitlement::SourceContext;
-use crate::domain::license::LicenseRecord;
-use crate::domain::plan::{Step, deserved, diff};
+use crate::control::plans;
+use crate::domain::account::Mode;
+use crate::domain::guard::{Fired, Limits};
 use crate::ledger::{journal, rules};
 use crate::licensespring::Client;
 use crate::postgres::{DbError, execute};
+use crate::projections::generations::{self, Live};
 use crate::projections::subscriptions::Dirty;
-use crate::projections::{Place, generations, licenses, subscriptions};
+use crate::projections::{Place, accounts, subscriptions};
 use crate::projector::Projector;
 use crate::registry::{Account, Source};
 use crate::sql;
 
 mod act;
-mod budget;
+mod apply;
+pub mod budget;
+mod compare;
 mod doubt;
+pub mod planning;
+mod sweep;
+mod watch;
 
 use budget::Budget;
+use compare::{Compared, With};
+use watch::Passed;
 
 /// Between looks when nothing rang.
 const TICK: Duration = Duration::from_millis(100);
@@ -38,13 +49,18 @@ const SUBSCRIPTIONS_MAX: i64 = 50;
 /// How an account is reconciled.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `false`: plans only, or frozen.
-    pub active: bool,
+    /// What the file says; an admin can only make it stricter.
+    pub mode: Mode,
     /// From the first dirty mark to the call; never restarted.
     pub coalesce: Duration,
     pub requests_per_minute: u32,
     /// The rules of this instance's file; another adopted hash means: do nothing here.
     pub rules_hash: String,
+    pub limits: Limits,
+    /// What was changed by hand is changed back.
+    pub repair: bool,
+    /// By source: hours after which its silence is not believed.
+    pub silence_hours: BTreeMap<String, u32>,
 }
 
 /// The reconciler of one account in this process.
@@ -61,9 +77,23 @@ pub(crate) struct Turn {
     place: Place,
     /// Where the account's journal ended when the licenses were read.
     tail: i64,
+    mode: Mode,
     rules: rules::Adopted,
     budget: Budget,
     now: DateTime<Utc>,
+    watch: watch::Watch,
+    /// The plan that the guard holds.
+    held: Option<Uuid>,
+    looks: doubt::Looks,
+    sweeping: Option<sweep::Running>,
+}
+
+/// What a process remembers between turns. It may forget it at any time.
+#[derive(Default)]
+struct Memory {
+    foreign_rules_said: bool,
+    looks: doubt::Looks,
+    sweeping: Option<sweep::Running>,
 }
 
 /// Why a turn ends early.
@@ -72,8 +102,8 @@ pub(crate) enum Halt {
     Database(DbError),
     /// The journal moved: everything is read anew.
     Moved,
-    /// The account answers with trouble: nothing before then.
-    NotBefore(DateTime<Utc>),
+    /// The account answers with trouble: nothing before then, or before the breaker says.
+    NotBefore(Option<DateTime<Utc>>),
 }
 
 impl From<DbError> for Halt {
@@ -94,11 +124,11 @@ impl Reconciler {
     }
 
     /// Works until told to stop.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+    pub async fn run(self, mut stop: signal::Receiver<bool>) {
         let saved = Arc::clone(&self.projector.saved);
-        let mut foreign_rules_said = false;
+        let mut memory = Memory::default();
         while !*stop.borrow() {
-            let tick = match self.turn(&mut foreign_rules_said).await {
+            let tick = match self.turn(&mut memory).await {
                 Ok(()) => TICK,
                 Err(e) => {
                     error!(account = self.account.name, error = %e, "the reconciler could not work; it tries again");
@@ -113,55 +143,95 @@ impl Reconciler {
         }
     }
 
-    /// One turn: take the row, settle doubts, compare what is dirty, let the row go.
-    async fn turn(&self, foreign_rules_said: &mut bool) -> Result<(), DbError> {
-        if !self.settings.active {
-            return Ok(());
+    /// Works until `done` says so; for verbs that wait for one thing.
+    ///
+    /// # Errors
+    /// The database cannot be used.
+    pub async fn run_until<F>(&self, mut done: impl FnMut() -> F) -> Result<(), DbError>
+    where
+        F: Future<Output = Result<bool, DbError>>,
+    {
+        let mut memory = Memory::default();
+        while !done().await? {
+            self.turn(&mut memory).await?;
+            tokio::time::sleep(TICK).await;
         }
-        let mut client = self.projector.pool.get().await?;
-        let tx = client.transaction().await?;
-        let Some(mut budget) = Budget::take(&tx, &self.account.name, self.settings.requests_per_minute).await? else {
+        Ok(())
+    }
+
+    /// One turn: take the row, settle doubts, compare what is dirty, let the row go.
+    async fn turn(&self, memory: &mut Memory) -> Result<(), DbError> {
+        let mut lease = self.projector.pool.get().await?;
+        let tx = lease.transaction().await?;
+        if !budget::lease(&tx, &self.account.name).await? {
             return Ok(()); // another instance is at it
-        };
+        }
+        let client = self.projector.pool.get().await?;
+        let per_minute = self.settings.requests_per_minute;
+        let Some(budget) = Budget::load(&client, &self.account.name, per_minute).await? else { return Ok(()) };
         if budget.is_closed() {
             return Ok(());
         }
-        match self.work(&mut budget, foreign_rules_said).await {
+        let Some((mut turn, live)) = self.begin(&client, budget, memory).await? else { return Ok(()) };
+        let worked = self.work(&mut turn, &client, &live).await;
+        memory.looks = std::mem::take(&mut turn.looks);
+        memory.sweeping = turn.sweeping.take();
+        match worked {
             Ok(()) | Err(Halt::Moved) => {}
-            Err(Halt::NotBefore(at)) => budget.close_until(at),
+            Err(Halt::NotBefore(Some(at))) => turn.budget.close_until(&client, at).await?,
+            Err(Halt::NotBefore(None)) => turn.budget.failed(&client).await?,
             Err(Halt::Database(e)) => return Err(e),
         }
-        budget.leave(&tx, &self.account.name).await?;
         tx.commit().await?;
         Ok(())
     }
 
-    async fn work(&self, budget: &mut Budget, foreign_rules_said: &mut bool) -> Result<(), Halt> {
-        let client = self.projector.pool.get().await.map_err(DbError::from)?;
-        let live = generations::live(&client).await?;
-        let Some(mine) = live.get(&self.account.journal) else { return Ok(()) };
+    /// Reads what the turn is decided by. `None`: nothing is to be done here now.
+    async fn begin(
+        &self,
+        client: &Connection,
+        budget: Budget,
+        memory: &mut Memory,
+    ) -> Result<Option<(Turn, BTreeMap<i32, Live>)>, DbError> {
+        let live = generations::live(client).await?;
+        let Some(mine) = live.get(&self.account.journal) else { return Ok(None) };
         let place = Place { generation: mine.generation, journal: self.account.journal };
         // The tail first: the licenses are then read at it or after it, and an intent that was
         // decided from less is refused by the ledger.
-        let tail = journal::tail(&client, place.journal).await?;
+        let tail = journal::tail(client, place.journal).await?;
         self.projector.drain(place).await?;
-        let adopted = rules::adopted(&client, self.projector.registry.system).await?;
-        if self.has_foreign_rules(&adopted, foreign_rules_said) {
-            return Ok(());
+        let said = accounts::mode(client, place).await?.map(|(mode, _)| mode);
+        let mode = Mode::effective(self.settings.mode, said);
+        let rules = rules::adopted(client, self.projector.registry.system).await?;
+        if mode == Mode::Frozen || self.has_foreign_rules(&rules, &mut memory.foreign_rules_said) {
+            return Ok(None);
         }
-        let now = crate::projector::database_now(&client).await?;
-        let mut turn = Turn { place, tail, rules: adopted, budget: budget.clone(), now };
-        let mut done = self.settle_doubts(&mut turn, &client).await;
-        for source in self.projector.registry.sources_of(&self.account.name) {
-            if done.is_err() {
-                break;
+        let turn = Turn {
+            place,
+            tail,
+            mode,
+            rules,
+            budget,
+            now: crate::projector::database_now(client).await?,
+            watch: watch::Watch::default(),
+            held: plans::held(client, &self.account.name).await?,
+            looks: std::mem::take(&mut memory.looks),
+            sweeping: memory.sweeping.take(),
+        };
+        Ok(Some((turn, live)))
+    }
+
+    async fn work(&self, turn: &mut Turn, client: &Connection, live: &BTreeMap<i32, Live>) -> Result<(), Halt> {
+        self.settle_doubts(turn, client).await?;
+        self.work_plans(turn, client, live).await?;
+        if turn.mode == Mode::Continuous {
+            for source in self.projector.registry.sources_of(&self.account.name) {
+                let Some(live) = live.get(&source.journal).filter(|l| l.caught_up) else { continue };
+                let place = Place { generation: live.generation, journal: source.journal };
+                self.reconcile_source(turn, client, source, place).await?;
             }
-            let Some(live) = live.get(&source.journal).filter(|l| l.caught_up) else { continue };
-            let place = Place { generation: live.generation, journal: source.journal };
-            done = self.reconcile_source(&mut turn, &client, source, place).await;
         }
-        *budget = turn.budget;
-        done
+        self.sweep(turn, client, live).await
     }
 
     /// Two instances with different files cannot fight: the adopted rules count, and an
@@ -181,7 +251,7 @@ impl Reconciler {
     async fn reconcile_source(
         &self,
         turn: &mut Turn,
-        client: &deadpool_postgres::Client,
+        client: &Connection,
         source: &Source,
         place: Place,
     ) -> Result<(), Halt> {
@@ -197,57 +267,59 @@ impl Reconciler {
     }
 
     /// Makes one subscription's licenses equal its entitlements. `true`: they are equal, as far
-    /// as calls can make them. What is in doubt keeps its mark until it is settled: a mark that
-    /// were taken off before could be lost with the process.
+    /// as calls can make them, or what is left waits in the held plan. What is in doubt keeps its
+    /// mark until it is settled: a mark that were taken off before could be lost with the process.
     async fn reconcile_one(
         &self,
         turn: &mut Turn,
-        client: &deadpool_postgres::Client,
+        client: &Connection,
         source: &Source,
         dirty: &Dirty,
     ) -> Result<bool, Halt> {
-        let compared = self.compare(turn, client, source, dirty).await?;
+        let rules = turn.rules.clone();
+        let with = With { account: turn.place, source, rules: &rules, now: turn.now };
+        let compared = compare_one(client, with, dirty).await?;
+        let mut waiting: BTreeMap<String, Fired> = BTreeMap::new();
         for step in &compared.steps {
-            if !self.act(turn, client, step, dirty).await? {
-                break; // the steps of a line build on each other
+            if waiting.contains_key(&step.order_id) {
+                continue; // the steps of an order build on each other
+            }
+            let call = match self.judge(turn, client, with, &compared, step).await? {
+                Passed::Whole(call) => call,
+                Passed::Held { fired, harmless } => {
+                    waiting.insert(step.order_id.clone(), fired);
+                    let Some(call) = harmless else { continue };
+                    call
+                }
+            };
+            if !self.act(turn, client, &call, &compared).await? {
+                break; // and so do those of a subscription
             }
         }
-        if compared.steps.is_empty() {
-            return Ok(!compared.in_doubt);
+        if compared.steps.is_empty() && turn.held.is_none() {
+            return Ok(!compared.is_in_doubt());
         }
         self.projector.drain(turn.place).await?;
-        let compared = self.compare(turn, client, source, dirty).await?;
-        Ok(compared.steps.is_empty() && !compared.in_doubt)
-    }
-
-    async fn compare(
-        &self,
-        turn: &Turn,
-        client: &deadpool_postgres::Client,
-        source: &Source,
-        dirty: &Dirty,
-    ) -> Result<Compared, Halt> {
-        let ids = [dirty.state.subscription_id.clone()];
-        let held: Vec<LicenseRecord> = licenses::of_subscriptions(client, turn.place, &source.name, &ids).await?;
-        let context = SourceContext { name: &source.name, live: source.settings.livemode };
-        let deserved = deserved(&dirty.state, context, &turn.rules.rules, turn.now);
-        let in_doubt = held.iter().any(|h| h.open.is_some());
-        Ok(Compared { steps: diff(&deserved, &held, &dirty.state), in_doubt })
+        let compared = compare_one(client, with, dirty).await?;
+        if turn.held.is_some() || !waiting.is_empty() {
+            self.hold(turn, with, &compared, &waiting).await?;
+        }
+        let left = compared.steps.iter().any(|s| !waiting.contains_key(&s.order_id));
+        Ok(!left && !compared.is_in_doubt())
     }
 }
 
-/// What a comparison comes to.
-struct Compared {
-    steps: Vec<Step>,
-    /// A call of this subscription may or may not have been done.
-    in_doubt: bool,
+async fn compare_one(client: &Connection, with: With<'_>, dirty: &Dirty) -> Result<Compared, DbError> {
+    let states = vec![(dirty.state.clone(), dirty.state_hash.clone())];
+    let compared = compare::compare(client, with, states).await?.into_iter().next();
+    compared.ok_or_else(|| DbError::Corrupt("a comparison came to nothing".to_owned()))
 }
 
 /// Says at start what an account's reconciler will do.
 pub fn announce(account: &Account, settings: &Settings) {
     info!(
         account = account.name,
-        active = settings.active,
+        mode = settings.mode.as_str(),
         coalesce_ms = u64::try_from(settings.coalesce.as_millis()).unwrap_or(u64::MAX),
         requests_per_minute = settings.requests_per_minute,
         "reconciler"

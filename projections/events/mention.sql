@@ -1,3 +1,4 @@
--- $1 generation, $2 journal, $3 entities, $4 positions: all after the checkpoint, so that none can be there yet
+-- $1 generation, $2 journal, $3 entities, $4 positions
 INSERT INTO projection.mentions (generation, journal, entity, position)
 SELECT $1, $2, u.entity, u.position FROM unnest($3::text[], $4::int8[]) AS u (entity, position)
+ON CONFLICT DO NOTHING

@@ -1,7 +1,7 @@
--- $1 generation, $2 journal, $3 statuses, $4 limit
-SELECT p.position, p.status, p.entity, p.error, e.type, e.external_id, e.received_at
+-- $1 generation, $2 journal, $3 statuses, $4 limit, $5 before position
+SELECT p.position, p.status, p.entity, p.error, e.type, e.external_id, e.received_at, e.recorded_at
 FROM projection.events p
 JOIN ledger.events e ON e.journal = p.journal AND e.position = p.position
-WHERE p.generation = $1 AND p.journal = $2 AND p.status = ANY($3) AND p.status NOT IN ('applied', 'recorded')
+WHERE p.generation = $1 AND p.journal = $2 AND p.status = ANY($3) AND p.status NOT IN ('applied', 'recorded') AND p.position < $5
 ORDER BY p.position DESC
 LIMIT $4

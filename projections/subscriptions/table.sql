@@ -4,6 +4,8 @@ CREATE TABLE projection.subscriptions (
     journal            int4 NOT NULL,
     subscription_id    text NOT NULL,
     customer_id        text,
+    book               text,
+    superseded         bool NOT NULL,
     status             text NOT NULL,
     state              json NOT NULL,
     state_hash         text NOT NULL,
@@ -20,3 +22,4 @@ CREATE TABLE projection.subscriptions (
 CREATE INDEX subscriptions_dirty ON projection.subscriptions (journal, dirty_since) WHERE dirty_since IS NOT NULL;
 CREATE INDEX subscriptions_due ON projection.subscriptions (journal, next_transition_at) WHERE next_transition_at IS NOT NULL;
 CREATE INDEX subscriptions_customer ON projection.subscriptions (journal, customer_id);
+CREATE INDEX subscriptions_book ON projection.subscriptions (journal, book) WHERE book IS NOT NULL;

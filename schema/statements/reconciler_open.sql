@@ -1,2 +1,3 @@
 -- $1 account
-INSERT INTO control.reconcilers (account, tokens_milli) VALUES ($1, 0) ON CONFLICT DO NOTHING
+WITH lease AS (INSERT INTO control.reconcilers (account) VALUES ($1) ON CONFLICT DO NOTHING)
+INSERT INTO control.budgets (account, tokens_milli) VALUES ($1, 0) ON CONFLICT DO NOTHING

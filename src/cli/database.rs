@@ -29,8 +29,8 @@ impl Database {
     }
 
     async fn open(config: &Config, exclusive: bool) -> Result<Self, Failure> {
-        // A turn of a reconciler holds three connections; the other loops and the door need some too.
-        let pool_size = config.database.pool_size.max(3 * config.licensespring.len() + 4);
+        // A turn of a reconciler holds four connections; the other loops and the door need some too.
+        let pool_size = config.database.pool_size.max(4 * config.licensespring.len() + 4);
         if let Some(url) = &config.database.url {
             let service_url = url.expose_secret().to_owned();
             let owner_url = config

@@ -176,6 +176,7 @@ source = "shopify-main"
 match = {{ sku = "{sku}" }}
 product_code = "PRO"
 policy_code = "pro-monthly"
+period = "1m"                      # orders do not say how long they last
 
 [[catalog]]
 source = "salesforce-main"

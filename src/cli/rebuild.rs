@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::ledger::journal;
 use crate::projections::Place;
 use crate::projections::generations::{self, Promotion};
+use crate::projector::rebuild::{Scope, Target};
 use crate::projector::{Projector, Step};
 
 /// Exit code for "there are differences".
@@ -27,6 +28,12 @@ const TRIES_MAX: usize = 1_000;
 pub(super) struct Args {
     #[command(flatten)]
     config: ConfigArg,
+    /// Only this source; its rows are exchanged with the live ones
+    #[arg(long)]
+    source: Option<String>,
+    /// Only this customer of the source
+    #[arg(long, requires = "source")]
+    customer: Option<String>,
     /// Swap it in for the live one
     #[arg(long, conflicts_with = "dry_run")]
     promote: bool,
@@ -50,33 +57,87 @@ async fn work(args: &Args, config: &Config, database: &Database) -> Result<ExitC
     let registry = Arc::new(serve::prepare(config, &pool).await?);
     let projector = Projector::new(pool.clone(), registry);
     let mut client = pool.get().await?;
-    let live = live_generation(&client).await?;
-    let journals = journal::all(&client).await?;
+    let scope = Scope { source: args.source.clone(), customer: args.customer.clone() };
+    let done = match scope.target(&projector, &client).await? {
+        Some(target) => part(args, &projector, &mut client, &target).await?,
+        None => everything(args, &projector, &mut client).await?,
+    };
+    report(args, &done);
+    let differ = !done.differences.is_empty() && !done.promoted;
+    Ok(if differ { ExitCode::from(EXIT_DIFFERENCES) } else { ExitCode::SUCCESS })
+}
+
+/// What a rebuild came to.
+struct Done {
+    generation: i32,
+    events: usize,
+    differences: Vec<String>,
+    promoted: bool,
+}
+
+async fn everything(
+    args: &Args,
+    projector: &Projector,
+    client: &mut deadpool_postgres::Client,
+) -> Result<Done, Failure> {
+    let live = live_generation(client).await?;
+    let journals = journal::all(client).await?;
     // Its rows can only be made by who knows its provider; without them the new generation would lose them.
     if let Some(unknown) = journals.values().find(|j| !projector.registry.knows(j.id)) {
         return Err(
             format!("the journal {} is not in this configuration: name it there, then rebuild", unknown.name).into()
         );
     }
-    let generation = generations::open(&mut client, &journals.keys().copied().collect::<Vec<_>>()).await?;
-    let built = build(&projector, &client, generation, args.json).await;
-    let events = match built {
+    let journals: Vec<i32> = journals.into_keys().collect();
+    let generation = generations::open(client, &journals, None).await?;
+    let events = match build(projector, client, generation, &journals, args.json).await {
         Ok(events) => events,
         Err(e) => {
-            generations::discard(&client, generation).await?;
+            generations::discard(client, generation).await?;
             return Err(e);
         }
     };
-    let differences = compare(&projector, &mut client, live, generation).await?;
+    let differences = compare(projector, client, live, generation).await?;
     let mut promoted = false;
     if args.promote {
-        promoted = promote(&projector, &mut client, generation).await?;
+        promoted = promote(projector, client, generation).await?;
     } else {
-        generations::discard(&client, generation).await?;
+        generations::discard(client, generation).await?;
     }
-    report(args, generation, events, &differences, promoted);
-    let differ = !differences.is_empty() && !promoted;
-    Ok(if differ { ExitCode::from(EXIT_DIFFERENCES) } else { ExitCode::SUCCESS })
+    Ok(Done { generation, events, differences, promoted })
+}
+
+/// One source or customer: its rows are built beside the live ones and exchanged with them.
+async fn part(
+    args: &Args,
+    projector: &Projector,
+    client: &mut deadpool_postgres::Client,
+    target: &Target<'_>,
+) -> Result<Done, Failure> {
+    let generation = target.open(client).await?;
+    let done = build_part(args, projector, client, target, generation).await;
+    if !args.promote || done.is_err() {
+        generations::discard(client, generation).await?;
+    }
+    done
+}
+
+async fn build_part(
+    args: &Args,
+    projector: &Projector,
+    client: &mut deadpool_postgres::Client,
+    target: &Target<'_>,
+    generation: i32,
+) -> Result<Done, Failure> {
+    let mut events = 0;
+    if target.customer.is_none() {
+        events = build(projector, client, generation, &[target.source.journal], args.json).await?;
+    }
+    let (differences, of_customer) = target.differences(projector, client, generation).await?;
+    if args.promote {
+        target.promote(projector, client, generation, None).await?;
+    }
+    Ok(Done { generation, events: of_customer.unwrap_or(events), differences, promoted: args.promote })
 }
 
 async fn live_generation(client: &deadpool_postgres::Client) -> Result<i32, Failure> {
@@ -84,15 +145,16 @@ async fn live_generation(client: &deadpool_postgres::Client) -> Result<i32, Fail
     live.values().next().map(|l| l.generation).ok_or_else(|| "no generation is live".into())
 }
 
-/// Folds every journal into the generation, with a progress bar on a terminal.
+/// Folds journals into the generation, with a progress bar on a terminal.
 async fn build(
     projector: &Projector,
     client: &deadpool_postgres::Client,
     generation: i32,
+    journals: &[i32],
     quiet: bool,
 ) -> Result<usize, Failure> {
     let mut events = 0;
-    for (id, journal) in journal::all(client).await? {
+    for (id, journal) in journal::all(client).await?.into_iter().filter(|(id, _)| journals.contains(id)) {
         let tail = journal::tail(client, id).await?;
         let bar = if quiet { ProgressBar::hidden() } else { bar(&journal.name, tail) };
         let place = Place { generation, journal: id };
@@ -164,7 +226,8 @@ async fn promote(
     Err("the live generation kept moving; the new one stays beside it: try again".into())
 }
 
-fn report(args: &Args, generation: i32, events: usize, differences: &[String], promoted: bool) {
+fn report(args: &Args, done: &Done) {
+    let Done { generation, events, differences, promoted } = done;
     if args.json {
         let shown = json!({"generation": generation, "events": events, "differences": differences.len(), "differing": differences, "promoted": promoted});
         println!("{shown}");
@@ -175,5 +238,5 @@ fn report(args: &Args, generation: i32, events: usize, differences: &[String], p
     if differences.len() > SHOWN_MAX {
         println!("  … and {} more", differences.len() - SHOWN_MAX);
     }
-    println!("{}", if promoted { "promoted" } else { "dropped (give --promote to swap it in)" });
+    println!("{}", if *promoted { "promoted" } else { "dropped (give --promote to swap it in)" });
 }

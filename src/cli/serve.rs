@@ -1,5 +1,6 @@
 //! `subledger serve`: introduces the parts to each other and runs them until told to stop.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,19 +17,25 @@ use tracing::{info, warn};
 use super::database::Database;
 use super::failure::Failure;
 use super::{ConfigArg, settings};
-use crate::config::{Config, LogFormat, ReconcilerMode};
+use crate::config::{self, Config, Drift, LogFormat, ReconcilerMode};
+use crate::domain::account::Mode;
+use crate::domain::guard::Limits;
+use crate::domain::license::Action;
 use crate::http;
 use crate::intake::Intake;
 use crate::ledger::{journal, rules};
 use crate::licensespring::Client;
 use crate::projections::generations;
 use crate::projector::{Projector, rebuild};
+use crate::providers::Refusal;
 use crate::reconciler::{self, Reconciler, Settings};
 use crate::registry::Registry;
 use crate::telemetry;
 
 /// Threads that answer HTTP; the loops and the database do the rest of the work.
 const HTTP_WORKERS: usize = 2;
+/// Connections of each of them: what one has sent is buffered before anybody looks at it.
+const CONNECTIONS_MAX: usize = 2_048;
 /// Seconds open requests are given at a stop.
 const STOP_WITHIN_S: u64 = 10;
 /// Connections held open for idle providers.
@@ -80,24 +87,31 @@ pub(super) async fn serve(config: &Config, database: &Database, listener: TcpLis
     loops.spawn(projector.clone().run(stopped.clone()));
     loops.spawn(rebuild::run(projector.clone(), stopped.clone()));
     for reconciler in reconcilers(config, &projector).await? {
+        reconciler::announce(&reconciler.account, &reconciler.settings);
         loops.spawn(reconciler.run(stopped.clone()));
     }
+    let metrics = telemetry::meter::start()?;
+    let codes = || Refusal::ALL.iter().map(|r| r.code()).chain([http::TOO_LARGE]);
+    registry.sources.keys().for_each(|name| telemetry::meter::open_source(name, codes()));
+    registry.accounts.keys().for_each(|name| telemetry::meter::open_account(name, &Action::NAMES));
     let app = http::shared(http::App {
         intake: Intake::start(&pool, &registry, &projector.wake, &projector.at_the_door),
         projector,
-        metrics: telemetry::meter::start()?,
-        max_body_bytes: config.server.max_body_bytes,
-        file_rules: config.rules.clone(),
+        metrics,
+        config: config.clone(),
+        reconcilers: reconciler_settings(config),
     });
     let address = listener.local_addr()?;
     let server = HttpServer::new(move || {
         App::new()
             .app_data(app.clone())
+            .wrap(from_fn(http::once)) // after the next one, which finds out who asks
             .wrap(from_fn(http::authenticate))
             .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")))
             .configure(http::routes)
     })
     .workers(HTTP_WORKERS)
+    .max_connections(CONNECTIONS_MAX)
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(STOP_WITHIN_S)
     .disable_signals()
@@ -137,7 +151,7 @@ pub(super) async fn prepare(config: &Config, pool: &Pool) -> Result<Registry, Fa
         rules::adopt(
             &client,
             registry.system,
-            &config.rules,
+            (&config.rules, None),
             "subledger serve",
             "first start: nothing was adopted yet",
             Utc::now(),
@@ -149,19 +163,45 @@ pub(super) async fn prepare(config: &Config, pool: &Pool) -> Result<Registry, Fa
     Ok(registry)
 }
 
-async fn reconcilers(config: &Config, projector: &Projector) -> Result<Vec<Reconciler>, Failure> {
+/// How each account is reconciled, as the configuration says.
+pub(super) fn reconciler_settings(config: &Config) -> BTreeMap<String, Settings> {
+    let reconciler = &config.reconciler;
+    let of = |(name, account): (&String, &config::Account)| {
+        let silent = config.sources.iter().filter(|(_, s)| s.licensespring.as_ref() == Some(name));
+        let settings = Settings {
+            mode: match reconciler.mode {
+                ReconcilerMode::Continuous => Mode::Continuous,
+                ReconcilerMode::PlanOnly => Mode::PlanOnly,
+                ReconcilerMode::Frozen => Mode::Frozen,
+            },
+            coalesce: Duration::from_millis(reconciler.coalesce_ms),
+            requests_per_minute: account.requests_per_minute,
+            rules_hash: rules::hash_of(&config.rules),
+            limits: Limits {
+                max_destructive: i64::from(reconciler.guard_max_destructive),
+                max_percent: i64::from(reconciler.guard_max_percent),
+                max_destructive_per_day: i64::from(reconciler.guard_max_destructive_per_day),
+                max_announced_per_day: i64::from(reconciler.guard_max_announced_per_day),
+            },
+            repair: reconciler.drift == Drift::Repair,
+            silence_hours: silent.filter_map(|(name, s)| Some((name.clone(), s.silence_hours?))).collect(),
+        };
+        (name.clone(), settings)
+    };
+    config.licensespring.iter().map(of).collect()
+}
+
+/// One reconciler an account.
+pub(super) async fn reconcilers(config: &Config, projector: &Projector) -> Result<Vec<Reconciler>, Failure> {
     let mut reconcilers = Vec::new();
+    let mut all = reconciler_settings(config);
     for account in projector.registry.accounts.values() {
-        let Some(configured) = config.licensespring.get(&account.name) else { continue };
+        let (Some(configured), Some(settings)) = (config.licensespring.get(&account.name), all.remove(&account.name))
+        else {
+            continue;
+        };
         let client =
             Client::new(&configured.base_url, &configured.api_key, Duration::from_millis(configured.timeout_ms))?;
-        let settings = Settings {
-            active: config.reconciler.mode == ReconcilerMode::Continuous,
-            coalesce: Duration::from_millis(config.reconciler.coalesce_ms),
-            requests_per_minute: configured.requests_per_minute,
-            rules_hash: rules::hash_of(&config.rules),
-        };
-        reconciler::announce(account, &settings);
         let reconciler = Reconciler { projector: projector.clone(), account: account.clone(), client, settings };
         reconciler.open().await?;
         reconcilers.push(reconciler);

@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::ConfigArg;
 use super::failure::Failure;
-use crate::config::{self, Config, LoadOptions, SourceMode, load, process_environment};
+use crate::config::{self, Amendments, Config, LoadOptions, SourceMode, load, process_environment};
 use crate::ledger::journal::{self, JournalKind};
 use crate::postgres::DbError;
 use crate::providers::{PROVIDERS, SourceSettings, by_slug};
@@ -55,6 +55,10 @@ pub(super) fn of_source(source: &config::Source) -> SourceSettings {
         url_token: source.url_token.clone(),
         organization_ids: source.organization_ids.clone(),
         fields: source.fields.clone(),
+        time_zone: source.salesforce.time_zone,
+        amendments_replace: source.salesforce.cpq_amendments == Amendments::Full,
+        off_statuses: source.salesforce.off_statuses.clone(),
+        callout_secret_in_header: source.salesforce.callout_secret_in_header,
     }
 }
 

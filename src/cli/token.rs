@@ -12,9 +12,6 @@ use super::{ConfigArg, settings};
 use crate::control::{self, Role};
 use crate::domain::dates::rfc3339;
 
-/// Longest life a token is given.
-const DAYS_MAX: i64 = 3_650;
-
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -32,7 +29,7 @@ enum Command {
         #[arg(long)]
         name: String,
         /// How long it lives: 90d, 12h; absent: until revoked
-        #[arg(long, value_parser = lifetime)]
+        #[arg(long, value_parser = control::lifetime)]
         expires: Option<TimeDelta>,
         #[arg(long)]
         json: bool,
@@ -50,19 +47,6 @@ enum Command {
         config: ConfigArg,
         id: Uuid,
     },
-}
-
-/// `90d` or `12h`.
-fn lifetime(text: &str) -> Result<TimeDelta, String> {
-    let wrong = || format!("must be a number of days or hours such as 90d or 12h, at most {DAYS_MAX}d");
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
-    let number: i64 = number.parse().map_err(|_| wrong())?;
-    let lifetime = match unit {
-        "d" => TimeDelta::try_days(number),
-        "h" => TimeDelta::try_hours(number),
-        _ => None,
-    };
-    lifetime.filter(|l| *l > TimeDelta::zero() && *l <= TimeDelta::days(DAYS_MAX)).ok_or_else(wrong)
 }
 
 pub(super) async fn run(args: &Args) -> Result<ExitCode, Failure> {

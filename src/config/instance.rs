@@ -17,7 +17,7 @@ const BODY_BYTES_MIN: u64 = 1024;
 const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 const POOL_SIZE_DEFAULT: usize = 16;
-/// A turn of a reconciler holds three; the projector, the door and a reader need one each.
+/// The least that is asked for; an account more raises it by what its reconciler holds.
 const POOL_SIZE_MIN: u64 = 6;
 const POOL_SIZE_MAX: u64 = 500;
 

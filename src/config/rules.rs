@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::report::Report;
 use super::section::Section;
 use super::{Config, LoadOptions, Problems, Warning};
+use crate::domain::dates::Interval;
 use crate::domain::rules::{CatalogRule, MATCH_KEYS, OnLoss, PolicyTable, Rules, SeatMode};
 
 const LICENSE_TYPES: [&str; 4] = ["perpetual", "time-limited", "subscription", "consumption"];
@@ -78,9 +79,20 @@ fn rule(mut section: Section<'_>, sources: &[&str]) -> CatalogRule {
         seats: section.get_or("seats", SeatMode::default()),
         license_type: license_type(&mut section),
         period: period(&mut section),
+        features: features(&mut section),
+        custom_fields: section.get_or("custom_fields", BTreeMap::new()),
+        user_based: section.get_or("user_based", false),
     };
     section.finish();
     rule
+}
+
+fn features(section: &mut Section<'_>) -> Option<Vec<String>> {
+    let features: Vec<String> = section.get("features")?;
+    if features.iter().any(|code| code.trim().is_empty()) {
+        section.problem("features", "has an empty code", "write the codes of LicenseSpring's product features");
+    }
+    Some(features)
 }
 
 fn source_of(section: &mut Section<'_>, sources: &[&str]) -> Option<String> {
@@ -121,8 +133,8 @@ fn license_type(section: &mut Section<'_>) -> Option<String> {
 
 fn period(section: &mut Section<'_>) -> Option<String> {
     let value = section.text("period")?;
-    let number = value.strip_suffix(['d', 'm', 'y']).filter(|n| n.bytes().all(|b| b.is_ascii_digit()));
-    if !number.and_then(|n| n.parse::<u32>().ok()).is_some_and(|n| (1..=PERIOD_MAX).contains(&n)) {
+    let number = value.get(..value.len().saturating_sub(1)).and_then(|n| n.parse::<u32>().ok());
+    if Interval::parse(&value).is_none() || number.is_none_or(|n| n > PERIOD_MAX) {
         section.problem(
             "period",
             format!("cannot be {value:?}"),

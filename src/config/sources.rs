@@ -6,6 +6,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::network::is_loopback;
+use super::salesforce;
 use super::section::Section;
 use super::section::word::SourceMode;
 use super::{Account, LicenseApi, Source};
@@ -42,8 +43,9 @@ const NEW_TOKEN: &str = "make one with `openssl rand -hex 16`";
 
 /// Our names in `[sources.<name>.fields.<object>]`.
 #[rustfmt::skip] // a word list
-pub const FIELD_NAMES: [&str; 10] = [
-    "account", "contact", "product", "product_code", "email", "quantity", "status", "start_date", "end_date", "modified",
+pub const FIELD_NAMES: [&str; 18] = [
+    "account", "contact", "parent", "product", "product_code", "email", "first_name", "last_name", "company", "quantity", "status",
+    "start_date", "end_date", "term_months", "terminated_date", "revises", "subscription_type", "modified",
 ];
 
 pub(super) fn accounts(root: &mut Section<'_>) -> BTreeMap<String, Account> {
@@ -131,6 +133,7 @@ fn source(name: &str, mut section: Section<'_>, around: &Around<'_>) -> Source {
         url_token: url_token(&mut section),
         organization_ids: organization_ids(&mut section),
         fields: fields(&mut section),
+        salesforce: salesforce::read(&mut section, provider == SIGNS_WITH_URL),
         integration_keys: section.get_or("integration_keys", provider != NO_INTEGRATION_KEYS),
         silence_hours: section.has("silence_hours").then(|| section.number("silence_hours", 1, 1..=SILENCE_HOURS_MAX)),
         renamed_from: renamed_from(name, &mut section, around.names),
@@ -180,6 +183,11 @@ fn fields(section: &mut Section<'_>) -> BTreeMap<String, BTreeMap<String, String
             let fix = format!("write one of {}", FIELD_NAMES.join(", "));
             section.problem(&format!("fields.{object}.{ours}"), "is no field of ours", fix);
         }
+        for (ours, theirs) in names.iter().filter(|(_, theirs)| !salesforce::is_field(theirs)) {
+            let fix = "write the API name, such as \"LSL_Product_Code__c\"";
+            section.problem(&format!("fields.{object}.{ours}"), format!("is no field's name: {theirs:?}"), fix);
+        }
+        salesforce::check_mapped(section, object, names);
     }
     fields
 }

@@ -128,6 +128,24 @@ fn what_stands_beside_a_signature_is_asked_for() {
     }
     let fields = format!("{salesforce}url_token = {{ env = \"TOKEN\" }}\n[sources.s.fields.Asset]\nprodukt = \"X__c\"");
     assert!(source(&fields).contains("s.fields.Asset.produkt: is no field of ours; write one of account"));
+    let salesforce = format!("{salesforce}url_token = {{ env = \"TOKEN\" }}\n");
+    for (keys, said) in [
+        ("time_zone = \"Mars/Olympus\"", "s.time_zone: names no time zone: \"Mars/Olympus\"; write one such as"),
+        ("cpq_amendments = \"sum\"", "s.cpq_amendments: cannot be \"sum\"; write one of delta, full"),
+        ("off_statuses = \"Obsolete\"", "s.off_statuses: cannot be \"Obsolete\"; write a list of texts"),
+        ("callout_secret_in_header = \"yes\"", "s.callout_secret_in_header: cannot be \"yes\"; write true or false"),
+        ("timezone = \"UTC\"", "s.timezone: is an unknown key"),
+        (
+            "fields = { Asset = { quantity = \"a b\" } }",
+            "s.fields.Asset.quantity: is no field's name: \"a b\"; write the",
+        ),
+    ] {
+        assert!(source(&format!("{salesforce}{keys}")).contains(said), "{keys}");
+    }
+    let good = "time_zone = \"Europe/Berlin\"\ncpq_amendments = \"full\"\noff_statuses = [\"Weg\"]\ncallout_secret_in_header = true";
+    assert!(source(&format!("{salesforce}{good}")).is_empty());
+    let elsewhere = source("provider = \"stripe\"\nsecrets = [{ env = \"WHSEC\" }]\ntime_zone = \"UTC\"");
+    assert!(elsewhere.contains("s.time_zone: means nothing to this provider; remove it"));
 }
 
 fn lines_of_source(source: &str) -> Vec<String> {

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::fact::{DisputeStatus, Entity, Item, PaymentLine, PaymentStatus, Status};
+use super::fact::{DisputeStatus, Entity, Item, Payment, PaymentLine, PaymentStatus, Snapshot, Status};
 use super::state::{PaymentState, State, waives};
+
+/// How long before the end of a period its renewal may be charged. Less than the shortest
+/// interval there is, a day, or one payment would be taken for two.
+const RENEWAL_EARLY_MAX: TimeDelta = TimeDelta::hours(12);
 
 /// What became of a payment after it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +27,8 @@ type Span = (DateTime<Utc>, DateTime<Utc>);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage {
     pub paid_through: Option<DateTime<Utc>>,
+    /// Bought once: paid, without an end.
+    pub forever: bool,
     /// The payment (entity key) whose line decides.
     pub payment: Option<String>,
     /// The payment that would decide, had it not been lost, and how.
@@ -37,19 +43,22 @@ pub struct Lost {
     pub until: DateTime<Utc>,
 }
 
-/// `paid_through` as the provider's data alone says it (no policy): lines of payments that are
-/// paid and not fully refunded or lost.
+/// Coverage as the provider's data alone says it (no policy): payments that are paid and not
+/// fully refunded or lost.
 #[must_use]
-pub fn canonical(state: &State, item: &Item) -> Option<DateTime<Utc>> {
-    of(state, item, |loss| loss < Loss::FullRefund).paid_through
+pub fn canonical(state: &State, item: &Item) -> Coverage {
+    of(state, item, |loss| loss < Loss::FullRefund)
 }
 
 /// Coverage of an item; `counts` says whether a payment with that loss still counts.
 #[must_use]
 pub fn of(state: &State, item: &Item, counts: impl Fn(Loss) -> bool) -> Coverage {
     let Some(snapshot) = state.snapshot.as_ref().map(|s| &s.value) else { return Coverage::default() };
+    if item.one_off {
+        return once(state, item, counts);
+    }
     if snapshot.paid_through.is_some() {
-        return of_snapshot(state, item, snapshot.paid_through, counts);
+        return of_snapshot(state, item, renewed(state, snapshot), counts);
     }
     let mut coverage = latest(state, &counts, item, |line| belongs(line, item));
     let has_no_line = coverage.paid_through.is_none() && coverage.lost.is_none();
@@ -63,14 +72,48 @@ pub fn of(state: &State, item: &Item, counts: impl Fn(Loss) -> bool) -> Coverage
     coverage
 }
 
+/// What was bought once stays bought while one payment for it counts.
+fn once(state: &State, item: &Item, counts: impl Fn(Loss) -> bool) -> Coverage {
+    let mut coverage = Coverage::default();
+    for (id, _) in state.payments.iter().filter(|(_, p)| buys(p) && names(p, item)) {
+        let how = loss(state, id, item);
+        if counts(how) {
+            return Coverage { forever: true, payment: Some(id.clone()), ..Coverage::default() };
+        }
+        coverage.lost = Some(Lost { payment: id.clone(), how, until: DateTime::<Utc>::MAX_UTC });
+    }
+    coverage
+}
+
+/// A payment that does not say what it is for is for everything.
+fn names(payment: &PaymentState, item: &Item) -> bool {
+    let Payment { items, lines, .. } = &payment.payment;
+    (items.is_empty() && lines.is_empty()) || items.iter().any(|i| i.item_id == item.item_id)
+}
+
 /// A new item shares what the subscription has, up to its own period's end; and its losses.
 fn inherited(whole: Coverage, item: &Item) -> Coverage {
     let Some(period) = item.period_end else { return Coverage::default() };
     Coverage {
         paid_through: whole.paid_through.map(|end| end.min(period)),
         payment: whole.payment,
+        forever: false,
         lost: whole.lost.map(|lost| Lost { until: lost.until.min(period), ..lost }),
     }
+}
+
+/// How far the snapshot says it is paid, and one interval more for every payment at the end of
+/// that: a rebill may be told without the subscription it renews.
+fn renewed(state: &State, snapshot: &Snapshot) -> Option<DateTime<Utc>> {
+    let paid_through = snapshot.paid_through?;
+    let Some(interval) = snapshot.interval.filter(|_| snapshot.cancel_at.is_none()) else { return Some(paid_through) };
+    let paid = state.payments.values().filter(|p| p.payment.status == PaymentStatus::Paid);
+    let mut paid_at: Vec<DateTime<Utc>> = paid.filter_map(|p| p.paid_at).collect();
+    paid_at.sort_unstable();
+    Some(paid_at.into_iter().fold(paid_through, |end, at| {
+        let is_renewal = at.checked_add_signed(RENEWAL_EARLY_MAX).is_some_and(|at| at >= end);
+        if is_renewal { interval.after(end) } else { end }
+    }))
 }
 
 /// Where the snapshot itself says how far it is paid (FastSpring): lost with its last order.
@@ -83,15 +126,15 @@ fn of_snapshot(
     let last = state
         .payments
         .iter()
-        .filter(|(_, p)| p.payment.status == PaymentStatus::Paid)
+        .filter(|(_, p)| p.payment.status == PaymentStatus::Paid || was_taken_back(p))
         .max_by(|a, b| a.1.key.cmp(&b.1.key));
-    let Some((payment, _)) = last else { return Coverage { paid_through, payment: None, lost: None } };
+    let Some((payment, _)) = last else { return Coverage { paid_through, ..Coverage::default() } };
     let how = loss(state, payment, item);
     if counts(how) {
-        return Coverage { paid_through, payment: Some(payment.clone()), lost: None };
+        return Coverage { paid_through, payment: Some(payment.clone()), ..Coverage::default() };
     }
     let lost = paid_through.map(|until| Lost { payment: payment.clone(), how, until });
-    Coverage { paid_through: None, payment: None, lost }
+    Coverage { lost, ..Coverage::default() }
 }
 
 /// The end of the counting line with the latest start.
@@ -100,7 +143,8 @@ fn latest(state: &State, counts: &impl Fn(Loss) -> bool, item: &Item, mine: impl
     let mut lost: Option<(Span, &String, Loss)> = None;
     for (id, payment) in state.payments.iter().filter(|(_, p)| buys(p)) {
         let how = loss(state, id, item);
-        let lines = payment.payment.lines.iter().filter(|l| !l.metered && mine(l)).map(|l| (l.start, l.end));
+        let lines = payment.payment.lines.iter().filter(|l| !in_arrears(state, l) && mine(l));
+        let lines = lines.map(|l| (l.start, l.end));
         for line in lines.chain(whole_interval(state, payment)) {
             if counts(how) {
                 if best.is_none_or(|(held, _)| line > held) {
@@ -114,6 +158,7 @@ fn latest(state: &State, counts: &impl Fn(Loss) -> bool, item: &Item, mine: impl
     Coverage {
         paid_through: best.map(|((_, end), _)| end),
         payment: best.map(|(_, id)| id.clone()),
+        forever: false,
         lost: lost.map(|((_, until), id, how)| Lost { payment: id.clone(), how, until }),
     }
 }
@@ -130,14 +175,27 @@ fn buys(payment: &PaymentState) -> bool {
     payment.payment.status == PaymentStatus::Paid || payment.waived
 }
 
-/// By item id; by price where the line names no item.
+/// What use is billed for is over when it is paid. The line itself need not say so: since 2025
+/// Stripe's lines name their item and price, not how those are billed.
+fn in_arrears(state: &State, line: &PaymentLine) -> bool {
+    let items = state.snapshot.iter().flat_map(|s| &s.value.items);
+    line.metered || items.filter(|i| i.metered).any(|i| Some(&i.item_id) == line.item_id.as_ref())
+}
+
+/// Paid once, and voided since: an order that was canceled.
+fn was_taken_back(payment: &PaymentState) -> bool {
+    payment.payment.status == PaymentStatus::Voided && payment.paid_at.is_some() && !payment.waived
+}
+
+/// By item id; by price where the line names no item; by period where it names neither, as of a
+/// list that was cut off.
 fn belongs(line: &PaymentLine, item: &Item) -> bool {
     match (&line.item_id, &line.price) {
         (Some(id), _) => *id == item.item_id,
         (None, Some(price)) => {
             item.product.keys.get("price") == Some(price) || item.product.keys.get("product") == Some(price)
         }
-        (None, None) => false,
+        (None, None) => item.period_start == Some(line.start) && item.period_end == Some(line.end),
     }
 }
 
@@ -145,13 +203,18 @@ fn belongs(line: &PaymentLine, item: &Item) -> bool {
 #[must_use]
 pub fn loss(state: &State, payment: &str, item: &Item) -> Loss {
     let hits = |entity: &str| ancestors(state, entity).contains(payment);
+    if state.payments.get(payment).is_some_and(was_taken_back) {
+        return Loss::FullRefund;
+    }
     if state.disputes.iter().any(|(k, d)| d.value.status == DisputeStatus::Lost && hits(k)) {
         return Loss::DisputeLost;
     }
     let refunds: Vec<_> = state.refunds.iter().filter(|(k, _)| hits(k)).map(|(_, r)| r).collect();
-    let path = item.product.keys.get("path");
     let succeeded = || refunds.iter().filter(|r| r.value.succeeded);
-    let concerns = |products: &[String]| products.is_empty() || path.is_none_or(|p| products.contains(p));
+    let concerns = |products: &[String]| {
+        let names = |p: &String| *p == item.item_id || item.product.keys.values().any(|v| v == p);
+        products.is_empty() || products.iter().any(names)
+    };
     if succeeded().any(|r| r.value.full && concerns(&r.value.products)) {
         return Loss::FullRefund;
     }

@@ -39,6 +39,20 @@ pub enum Interval {
 }
 
 impl Interval {
+    /// `30d`, `1m`, `1y`, as a catalog rule writes it; at least one. `None`: it is written otherwise.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+        let count = number.bytes().all(|b| b.is_ascii_digit()).then(|| number.parse::<u32>().ok())??;
+        match (count, unit) {
+            (0, _) => None,
+            (_, "d") => Some(Self::Days(count)),
+            (_, "m") => Some(Self::Months(count)),
+            (_, "y") => count.checked_mul(12).map(Self::Months),
+            _ => None,
+        }
+    }
+
     /// Where it ends that begins at `start`; at the edge of the calendar, where it begins.
     #[must_use]
     pub fn after(self, start: DateTime<Utc>) -> DateTime<Utc> {
@@ -63,6 +77,24 @@ mod tests {
             ("2026-01-01T00:00:00Z", Interval::Months(u32::MAX), "2026-01-01T00:00:00Z"),
         ] {
             assert_eq!(rfc3339(interval.after(start.parse().unwrap())), end);
+        }
+    }
+
+    #[test]
+    fn a_period_is_written_in_days_months_or_years() {
+        for (text, interval) in [
+            ("30d", Some(Interval::Days(30))),
+            ("1m", Some(Interval::Months(1))),
+            ("2y", Some(Interval::Months(24))),
+            ("0d", None),
+            ("1w", None),
+            ("m", None),
+            ("", None),
+            ("-1m", None),
+            ("1µ", None),
+            ("4294967295y", None),
+        ] {
+            assert_eq!(Interval::parse(text), interval, "{text}");
         }
     }
 

@@ -1,13 +1,19 @@
 //! The license a line deserves at an instant: `(state, rules, now) → entitlement`.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::coverage::{self, Coverage, Loss};
 use super::dates::{first_date_at_or_after, midnight, valid_until};
 use super::fact::{DisputeStatus, Item, Snapshot, Status};
+use super::overrides::{self, Effect};
 use super::rules::{CancelWhen, ExtendOn, Mapping, OnCancel, OnLoss, OnPause, Policy, Rules, SeatMode};
 use super::state::State;
+use super::terms::{Look, Terms};
+
+mod by_rows;
 
 /// Where a line stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +48,8 @@ pub struct Entitlement {
     pub standing: Standing,
     pub product_code: String,
     pub policy_code: Option<String>,
-    pub license_type: String,
+    /// `None`: the license policy's own.
+    pub license_type: Option<String>,
     pub seat_mode: SeatMode,
     pub seats: Option<i64>,
     pub is_trial: bool,
@@ -53,6 +60,19 @@ pub struct Entitlement {
     pub next_transition_at: Option<DateTime<Utc>>,
     pub switch: Switch,
     pub on_cancel: OnCancel,
+    /// Exactly these, sorted; none: not managed.
+    pub features: Option<Vec<String>>,
+    pub custom_fields: BTreeMap<String, String>,
+    pub user_based: bool,
+}
+
+impl Entitlement {
+    /// Nothing is deserved for want of configuration: a field that is not sent, or a length that
+    /// nobody says.
+    #[must_use]
+    pub fn wants_configuration(&self) -> bool {
+        self.standing == Standing::None && by_rows::WANTING.contains(&self.reason.as_str())
+    }
 }
 
 /// The source a state belongs to.
@@ -100,12 +120,22 @@ pub fn of_item(
 ) -> Option<Entitlement> {
     let mapping = rules.map(source.name, &item.product)?;
     let policy = rules.policy(source.name, &mapping.product_code);
-    let verdict = judge(state, item, source, policy, now);
-    let seats = seats(&mapping, item);
-    let next_transition_at = next_transition(state, &verdict, now);
+    let effect = overrides::effect(&state.overrides, &mapping.product_code, now);
+    let look = (!state.rows.is_empty()).then(|| Terms::of(state, Some(&mapping)).look(now, at_once(policy)));
+    let judged = match &look {
+        Some(look) => by_rows::judge(state, look, &mapping, source, policy, now),
+        None => judge(state, item, source, policy, now),
+    };
+    let verdict = overridden(judged, &effect);
+    let seats = seats(&mapping, look.as_ref().map_or(item.quantity, |look| look.quantity));
+    let own = match &look {
+        Some(look) => by_rows::next_transition(look, &verdict, now),
+        None => next_transition(state, &verdict, now),
+    };
+    let next_transition_at = [own, effect.next].into_iter().flatten().min();
     Some(Entitlement {
         standing: verdict.standing,
-        license_type: mapping.license_type.clone().unwrap_or_else(|| "subscription".to_owned()),
+        license_type: mapping.license_type.clone().or_else(|| (!item.one_off).then(|| "subscription".to_owned())),
         product_code: mapping.product_code,
         policy_code: mapping.policy_code,
         seat_mode: mapping.seats,
@@ -117,13 +147,44 @@ pub fn of_item(
         next_transition_at,
         switch: verdict.switch,
         on_cancel: policy.on_cancel,
+        features: mapping.features,
+        custom_fields: mapping.custom_fields,
+        user_based: mapping.user_based,
     })
+}
+
+/// What an admin decided outranks what the provider said. An extension needs something to
+/// extend; a comp does not.
+fn overridden(verdict: Verdict, effect: &Effect) -> Verdict {
+    if effect.revoked {
+        return Verdict { paid_through: verdict.paid_through, ..Verdict::off(Standing::Suspended, "revoked") };
+    }
+    let earned = verdict.standing != Standing::None;
+    let extended = effect.extend.filter(|_| earned).map(|until| (until, "extended"));
+    let given = effect.comp.map(|until| (until, "comp"));
+    let Some((until, reason)) = extended.max(given) else { return verdict };
+    let date = first_date_at_or_after(until);
+    if verdict.switch == Switch::On && verdict.valid_until.is_none_or(|own| own >= date) {
+        return verdict; // its own lasts longer, or for ever
+    }
+    Verdict {
+        standing: Standing::Active,
+        reason,
+        switch: Switch::On,
+        paid_through: verdict.paid_through,
+        valid_until: Some(date),
+        is_trial: false,
+    }
 }
 
 /// A fixed number of the catalog outranks the provider's quantity; quantities below one seat
 /// are left to the license's policy.
-fn seats(mapping: &Mapping, item: &Item) -> Option<i64> {
-    mapping.fixed_seats.or(item.quantity).filter(|q| *q >= 1)
+fn seats(mapping: &Mapping, quantity: Option<i64>) -> Option<i64> {
+    mapping.fixed_seats.or(quantity).filter(|q| *q >= 1)
+}
+
+fn at_once(policy: Policy) -> bool {
+    policy.cancel_when == CancelWhen::AtOnce
 }
 
 fn judge(state: &State, item: &Item, source: SourceContext<'_>, policy: Policy, now: DateTime<Utc>) -> Verdict {
@@ -143,25 +204,31 @@ fn judge(state: &State, item: &Item, source: SourceContext<'_>, policy: Policy, 
 
 /// The end: the provider's word, or a scheduled cancellation whose instant has come.
 fn ended(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, now: DateTime<Utc>) -> Option<Verdict> {
-    let scheduled = snapshot.cancel_at.is_some_and(|at| at <= now || policy.cancel_when == CancelWhen::AtOnce);
+    let scheduled = snapshot.cancel_at.is_some_and(|at| at <= now || at_once(policy));
     let runs_out = || {
         snapshot.runs_out
             && policy.cancel_when == CancelWhen::PeriodEnd
             && covered(state, item, snapshot, policy).paid_through.is_some_and(|end| end > now)
     };
-    if !scheduled && (snapshot.status != Status::Canceled || runs_out()) {
+    // With a customer Stripe deletes everything that it still would have paid for.
+    let deleted_at = state.customer_deleted_at().filter(|_| !item.one_off);
+    if !scheduled && deleted_at.is_none() && (snapshot.status != Status::Canceled || runs_out()) {
         return None;
     }
+    // The end is noted some seconds after the instant it was scheduled for.
+    Some(canceled(policy, [snapshot.ended_at, snapshot.cancel_at, deleted_at].into_iter().flatten().min()))
+}
+
+/// What a cancellation that took effect does.
+fn canceled(policy: Policy, ended_at: Option<DateTime<Utc>>) -> Verdict {
     let mut verdict = Verdict::off(Standing::Ended, "canceled");
     if policy.on_cancel == OnCancel::ExpireOnly {
         verdict.switch = Switch::Leave;
-        // The end is noted some seconds after the instant it was scheduled for.
-        let ended_at = [snapshot.ended_at, snapshot.cancel_at].into_iter().flatten().min();
         verdict.valid_until = ended_at.map(first_date_at_or_after);
     } else if policy.on_cancel == OnCancel::DeactivateDevices {
         verdict.switch = Switch::Leave;
     }
-    Some(verdict)
+    verdict
 }
 
 fn suspended(state: &State, snapshot: &Snapshot, policy: Policy) -> Option<Verdict> {
@@ -195,6 +262,9 @@ fn counts(policy: Policy, loss: Loss) -> bool {
 
 fn by_coverage(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, now: DateTime<Utc>) -> Verdict {
     let coverage = covered(state, item, snapshot, policy);
+    if coverage.forever {
+        return Verdict { standing: Standing::Active, switch: Switch::On, ..Verdict::nothing("paid") };
+    }
     let trialing = snapshot.status == Status::Trialing;
     // A trial that has just ended covers up to its end, until the first payment says more.
     let end = if trialing {

@@ -9,6 +9,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::dates::Interval;
+use super::overrides::Override;
+use super::rows::Row;
 
 /// The kind of thing a fact is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -25,6 +27,12 @@ pub enum EntityKind {
     Refund,
     Dispute,
     Customer,
+    /// A product or price of the provider's catalog.
+    Product,
+    /// Everything one buyer ordered, where no subscription says what belongs together.
+    Book,
+    /// A record of a sale, where the provider keeps records and no subscriptions (Salesforce).
+    Row,
 }
 
 impl EntityKind {
@@ -40,6 +48,9 @@ impl EntityKind {
             Self::Refund => "re",
             Self::Dispute => "dp",
             Self::Customer => "cus",
+            Self::Product => "prod",
+            Self::Book => "book",
+            Self::Row => "row",
         }
     }
 }
@@ -130,6 +141,15 @@ pub enum FactBody {
     },
     Dispute(Dispute),
     Customer(CustomerFacts),
+    /// What an admin decided, or took back.
+    Override {
+        id: String,
+        value: Override,
+    },
+    /// A record of a sale, as it stands.
+    Row(Box<Row>),
+    /// A product or price as the provider now has it: proposed for the catalog, never live input.
+    Proposal(Proposal),
     /// Understood, without effect on any license (reminders, notices, links alone).
     Notice,
 }
@@ -207,6 +227,10 @@ pub struct Snapshot {
     /// end of a period (Shopify).
     #[serde(default)]
     pub runs_out: bool,
+    /// The products are only named: what else a fuller snapshot said of the same ones stays
+    /// (FastSpring, where a subscription is part of an order).
+    #[serde(default)]
+    pub named_only: bool,
 }
 
 /// One product line as the provider has it.
@@ -221,6 +245,9 @@ pub struct Item {
     pub period_end: Option<DateTime<Utc>>,
     /// Billed in arrears by use: its lines never count as coverage.
     pub metered: bool,
+    /// Bought once, not rented: covered without end by a payment that was not lost.
+    #[serde(default)]
+    pub one_off: bool,
 }
 
 /// What names a product at the provider: `price`, `product`, `lookup_key`, `path`, `sku`, …
@@ -269,6 +296,18 @@ pub struct Payment {
     /// by `item_id`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<Item>,
+    /// Where it is an order of a shop: when it was made, and by whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purchase: Option<Purchase>,
+}
+
+/// How an order of a shop came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purchase {
+    /// What it buys is counted from here.
+    pub at: DateTime<Utc>,
+    /// Charged by a subscription app, not chosen by the buyer at a checkout.
+    pub renews: bool,
 }
 
 /// One line of a payment: the time it buys for an item. Lines that give money back (a negative
@@ -324,6 +363,15 @@ pub struct CustomerFacts {
     pub deleted: bool,
 }
 
+/// A product or price of the provider, for whoever writes the catalog.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    pub product: ProductRef,
+    pub name: Option<String>,
+    /// Still for sale.
+    pub active: bool,
+}
+
 /// What one event came to: facts, edges, and whether it was understood.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Translation {
@@ -331,4 +379,7 @@ pub struct Translation {
     pub links: Vec<Link>,
     /// The event's type is not one this provider's translator knows: stored and counted.
     pub unknown_type: bool,
+    /// What the event should have said and did not, in plain words, with the fix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
 }

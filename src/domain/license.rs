@@ -1,9 +1,13 @@
-//! What the journal of a LicenseSpring account says: intents, outcomes, observations, and the
-//! license record they fold into.
+//! Calls of a LicenseSpring account, intended and concluded, and the license record they fold
+//! into. What else its journal says is in [`super::account`].
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
+
+/// How long a request may still be under way that was given up as not done.
+pub const RECHECK_AFTER: TimeDelta = TimeDelta::minutes(3);
 
 /// What a license is for: one product of one subscription of one source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,6 +52,9 @@ pub struct Observed {
     pub max_activations: Option<i64>,
     pub floating_users: Option<i64>,
     pub max_license_users: Option<i64>,
+    /// Codes, sorted.
+    #[serde(default)]
+    pub features: Vec<String>,
 }
 
 /// One call that changes something at LicenseSpring.
@@ -73,9 +80,17 @@ pub enum Action {
     ResetDevices {
         license_id: i64,
     },
+    /// `POST /licenses/{id}/update_features/`: replaces all of them.
+    SetFeatures {
+        license_id: i64,
+        features: Vec<String>,
+    },
 }
 
 impl Action {
+    /// Every name there is.
+    pub const NAMES: [&str; 6] = ["create_order", "update", "enable", "disable", "reset_devices", "set_features"];
+
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -84,16 +99,22 @@ impl Action {
             Self::Enable { .. } => "enable",
             Self::Disable { .. } => "disable",
             Self::ResetDevices { .. } => "reset_devices",
+            Self::SetFeatures { .. } => "set_features",
         }
     }
-}
 
-/// An event of the account's journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum AccountEvent {
-    Intent(Intent),
-    Outcome(Outcome),
+    /// The license it is about; a create has none yet.
+    #[must_use]
+    pub fn license_id(&self) -> Option<i64> {
+        match self {
+            Self::CreateOrder { .. } => None,
+            Self::Update { license_id, .. }
+            | Self::Enable { license_id }
+            | Self::Disable { license_id }
+            | Self::ResetDevices { license_id }
+            | Self::SetFeatures { license_id, .. } => Some(*license_id),
+        }
+    }
 }
 
 /// Written before a call; only who is told that it is *new* may send.
@@ -112,6 +133,18 @@ pub struct Intent {
     pub because: Vec<String>,
     pub state_hash: String,
     pub rules_hash: String,
+    /// It takes something away: the guard counts it.
+    #[serde(default)]
+    pub destructive: bool,
+    /// A cancellation that was known a day ahead.
+    #[serde(default)]
+    pub announced: bool,
+    /// The saved plan that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Uuid>,
+    /// An admin approved that plan: the guard does not count it.
+    #[serde(default)]
+    pub approved: bool,
 }
 
 /// What became of an intent.
@@ -148,12 +181,16 @@ pub struct OpenIntent {
     pub recorded_at: DateTime<Utc>,
 }
 
-/// Parked: LicenseSpring refused this very call; it is not repeated until the call differs.
+/// Parked: LicenseSpring refused this very call, or an admin did; it is not repeated until the
+/// call differs, or somebody asks for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parked {
     pub action_hash: String,
     pub message: String,
     pub http_status: Option<u16>,
+    /// Set where an admin rejected it: only as long as the subscription says the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_hash: Option<String>,
 }
 
 /// What we know of one order and its license.
@@ -169,6 +206,18 @@ pub struct LicenseRecord {
     pub disabled_by_us: bool,
     pub devices_released: bool,
     pub parked: Option<Parked>,
+    /// What a reading showed that is not what we left there: edited by hand.
+    #[serde(default)]
+    pub seen: Option<Observed>,
+    /// Deleted by hand: reported, never recreated by itself.
+    #[serde(default)]
+    pub gone: bool,
+    /// An admin asked for a new one in its place.
+    #[serde(default)]
+    pub given_up: bool,
+    /// A slow request may have been done after it was looked for: look once more then.
+    #[serde(default)]
+    pub recheck_at: Option<DateTime<Utc>>,
     /// Positions in the account's journal of the last intent and outcome.
     pub last_intent: Option<i64>,
     pub last_outcome: Option<i64>,
@@ -180,6 +229,7 @@ impl LicenseRecord {
     pub fn state(&self) -> &'static str {
         match (&self.open, &self.observed) {
             (Some(_), _) => "in_doubt",
+            _ if self.gone => "absent",
             (None, None) => "absent",
             (None, Some(o)) if o.enabled => "enabled",
             (None, Some(_)) => "disabled",
@@ -199,6 +249,10 @@ impl LicenseRecord {
             disabled_by_us: false,
             devices_released: false,
             parked: None,
+            seen: None,
+            gone: false,
+            given_up: false,
+            recheck_at: None,
             last_intent: None,
             last_outcome: None,
         });
@@ -209,33 +263,64 @@ impl LicenseRecord {
     }
 
     /// Takes an outcome in; the first outcome of an intent stands (the ledger sees to that).
-    pub fn apply_outcome(&mut self, outcome: &Outcome, position: i64) {
+    pub fn apply_outcome(&mut self, outcome: &Outcome, position: i64, recorded_at: DateTime<Utc>) {
         self.last_outcome = Some(position);
         let Some(open) = self.open.take_if(|o| o.intent.n == outcome.n) else { return };
         if let Some(observed) = &outcome.observed {
             self.observed = Some(observed.clone());
+            self.seen = None;
         }
         match outcome.result {
             CallResult::Done => {
                 self.parked = None;
-                match &open.intent.action {
-                    Action::Disable { .. } => self.disabled_by_us = true,
-                    Action::Enable { .. } | Action::CreateOrder { .. } => {
-                        self.disabled_by_us = false;
-                        self.devices_released = false;
-                    }
-                    Action::ResetDevices { .. } => self.devices_released = true,
-                    Action::Update { .. } => {}
-                }
+                self.note_done(&open.intent.action);
             }
+            CallResult::NotDone if outcome.by_lookup => self.recheck_at = Some(recorded_at + RECHECK_AFTER),
             CallResult::NotDone => {}
             CallResult::Rejected => {
                 self.parked = Some(Parked {
                     action_hash: super::hash::of(&open.intent.action),
                     message: outcome.message.clone().unwrap_or_default(),
                     http_status: outcome.http_status,
+                    state_hash: None,
                 });
             }
         }
+    }
+
+    fn note_done(&mut self, action: &Action) {
+        match action {
+            Action::Disable { .. } => self.disabled_by_us = true,
+            Action::Enable { .. } | Action::CreateOrder { .. } => {
+                self.disabled_by_us = false;
+                self.devices_released = false;
+            }
+            Action::ResetDevices { .. } => self.devices_released = true,
+            Action::Update { .. } | Action::SetFeatures { .. } => {}
+        }
+    }
+
+    /// Takes a reading in that was not the answer to a call. With `repair` it becomes what the
+    /// next comparison starts from; else it is only shown.
+    pub fn apply_observation(&mut self, observed: Option<&Observed>, repair: bool) {
+        self.recheck_at = None;
+        self.gone = observed.is_none() && self.observed.is_some();
+        match observed {
+            Some(seen) if repair || self.observed.is_none() => {
+                // Switched off by whoever it was: now ours to switch on again.
+                self.disabled_by_us |= !seen.enabled;
+                self.observed = Some(seen.clone());
+                self.seen = None;
+            }
+            Some(seen) => self.seen = (self.observed.as_ref() != Some(seen)).then(|| seen.clone()),
+            None => self.seen = None,
+        }
+    }
+
+    /// An admin asks once more for what was parked; for a license that was deleted by hand, for
+    /// a new one.
+    pub fn retry(&mut self) {
+        self.parked = None;
+        self.given_up |= self.gone;
     }
 }

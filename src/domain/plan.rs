@@ -8,11 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::entitlement::{self, Entitlement, SourceContext, Standing, Switch};
-use super::fact::CustomerFacts;
 use super::hash;
 use super::license::{Action, LicenseRecord, Line, Observed};
 use super::rules::{OnCancel, Rules, SeatMode};
 use super::state::State;
+
+pub mod entry;
+mod order;
 
 /// One license per unit stops here: more is a typing error, or an attack.
 pub const LICENSES_PER_ITEM_MAX: i64 = 1_000;
@@ -29,7 +31,7 @@ pub struct Desired {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Deserved {
     pub lines: Vec<Desired>,
-    /// Items whose product is not in the catalog.
+    /// Items whose product is not in the catalog, or that want configuration otherwise.
     pub unmapped: Vec<String>,
     /// The next instant at which this changes by itself.
     pub next_transition_at: Option<DateTime<Utc>>,
@@ -56,6 +58,9 @@ pub fn deserved(state: &State, source: SourceContext<'_>, rules: &Rules, now: Da
             deserved.unmapped.push(item.item_id.clone());
             continue;
         };
+        if entitlement.wants_configuration() {
+            deserved.unmapped.push(item.item_id.clone());
+        }
         let next = [deserved.next_transition_at, entitlement.next_transition_at];
         deserved.next_transition_at = next.into_iter().flatten().min();
         for entitlement in units(entitlement) {
@@ -88,6 +93,7 @@ pub fn diff(deserved: &Deserved, held: &[LicenseRecord], state: &State) -> Vec<S
     let mut steps = Vec::new();
     let mut retired = Vec::new();
     let mut is_owed_one = false;
+    let state_hash = state_hash_if_needed(held, state);
     for desired in &deserved.lines {
         let mine: Vec<&LicenseRecord> = held.iter().filter(|h| h.line == desired.line).collect();
         let current = mine.iter().copied().filter(|h| fits(h, &desired.entitlement)).max_by_key(|h| h.order_generation);
@@ -95,8 +101,8 @@ pub fn diff(deserved: &Deserved, held: &[LicenseRecord], state: &State) -> Vec<S
             Some(record) => align(desired, record, state),
             None => create(desired, &mine, state),
         };
-        own.retain(|step| !is_parked(step, held));
-        let is_there = current.is_some_and(|c| c.observed.is_some());
+        own.retain(|step| !is_parked(step, held, &state_hash));
+        let is_there = current.is_some_and(|c| c.observed.is_some() || c.gone);
         is_owed_one |= !is_there && own.is_empty() && is_owed(&desired.entitlement);
         steps.extend(own);
         let replaced = mine.iter().filter(|h| current.is_none_or(|c| c.order_id != h.order_id));
@@ -105,12 +111,15 @@ pub fn diff(deserved: &Deserved, held: &[LicenseRecord], state: &State) -> Vec<S
     let gone = held.iter().filter(|h| !deserved.lines.iter().any(|d| d.line == h.line));
     // An unmapped product says nothing about the lines that were mapped before.
     if deserved.unmapped.is_empty() && state.snapshot.as_ref().is_some_and(|s| s.value.items_complete) {
-        retired.extend(gone.filter_map(|h| switch_off(h, "product_removed")));
+        retired.extend(gone.filter_map(|h| {
+            let fewer = deserved.lines.iter().any(|d| d.line.product_code == h.line.product_code);
+            switch_off(h, if fewer { "fewer_licenses" } else { "product_removed" })
+        }));
     }
     // The new license first, so that nobody is without one in between. While it is in doubt,
     // refused or not paid yet, the old one stays; its date ends it in any case.
     if !is_owed_one {
-        retired.retain(|step| !is_parked(step, held));
+        retired.retain(|step| !is_parked(step, held, &state_hash));
         steps.extend(retired);
     }
     steps
@@ -123,9 +132,13 @@ fn is_owed(entitlement: &Entitlement) -> bool {
 
 /// An order whose license type is the wanted one; a type cannot change after creation.
 fn fits(record: &LicenseRecord, entitlement: &Entitlement) -> bool {
-    match record.observed.as_ref().and_then(|o| o.license_type.as_deref()) {
-        Some(license_type) => license_type == entitlement.license_type,
-        None => true,
+    if record.given_up {
+        return false;
+    }
+    let held = record.observed.as_ref().and_then(|o| o.license_type.as_deref());
+    match (held, entitlement.license_type.as_deref()) {
+        (Some(held), Some(wanted)) => held == wanted,
+        _ => true,
     }
 }
 
@@ -140,7 +153,7 @@ fn step(record: &LicenseRecord, action: Action, reason: &str) -> Step {
 }
 
 fn switch_off(record: &LicenseRecord, reason: &str) -> Option<Step> {
-    let observed = record.observed.as_ref().filter(|o| o.enabled && record.open.is_none())?;
+    let observed = record.observed.as_ref().filter(|o| o.enabled && record.open.is_none() && !record.gone)?;
     Some(step(record, Action::Disable { license_id: observed.license_id }, reason))
 }
 
@@ -148,8 +161,8 @@ fn switch_off(record: &LicenseRecord, reason: &str) -> Option<Step> {
 /// the devices first, because a disabled license cannot free them any more.
 fn align(desired: &Desired, record: &LicenseRecord, state: &State) -> Vec<Step> {
     let entitlement = &desired.entitlement;
-    if record.open.is_some() {
-        return Vec::new(); // in doubt: read before deciding
+    if record.open.is_some() || record.gone {
+        return Vec::new(); // in doubt: read before deciding; deleted by hand: a person decides
     }
     let Some(observed) = &record.observed else { return create(desired, &[record], state) };
     let license_id = observed.license_id;
@@ -162,6 +175,9 @@ fn align(desired: &Desired, record: &LicenseRecord, state: &State) -> Vec<Step> 
         Switch::On => {
             if let Some(changes) = changes(entitlement, observed) {
                 actions.push(Action::Update { license_id, changes });
+            }
+            if let Some(features) = entitlement.features.as_ref().filter(|f| **f != observed.features) {
+                actions.push(Action::SetFeatures { license_id, features: features.clone() });
             }
             if !observed.enabled && record.disabled_by_us {
                 actions.push(Action::Enable { license_id });
@@ -222,14 +238,18 @@ fn create(desired: &Desired, mine: &[&LicenseRecord], state: &State) -> Vec<Step
     if entitlement.switch != Switch::On || mine.iter().any(|h| h.open.is_some()) {
         return Vec::new();
     }
+    // A license for a user needs one; the address may be in an event that is still to come.
+    if entitlement.user_based && state.customer().email.is_none_or(|email| email.is_empty()) {
+        return Vec::new();
+    }
     // An order of ours that was never seen to exist is asked for again under the same id.
-    let absent = mine.iter().find(|h| h.observed.is_none());
+    let absent = mine.iter().find(|h| h.observed.is_none() && !h.given_up);
     let generation = match absent {
         Some(record) => record.order_generation,
         None => mine.iter().map(|h| h.order_generation).max().map_or(1, |g| g + 1),
     };
     let order_id = desired.line.order_id(generation);
-    let body = order_body(&order_id, desired, state);
+    let body = order::body(&order_id, desired, state);
     vec![Step {
         order_id,
         line: desired.line.clone(),
@@ -239,63 +259,16 @@ fn create(desired: &Desired, mine: &[&LicenseRecord], state: &State) -> Vec<Step
     }]
 }
 
-/// The body of `create_order`. `append` is always false: the deterministic id is the only
-/// idempotency handle there is.
-fn order_body(order_id: &str, desired: &Desired, state: &State) -> Value {
-    let entitlement = &desired.entitlement;
-    let mut license = Map::new();
-    let mut put = |name: &str, value: Value| {
-        if !value.is_null() {
-            license.insert(name.to_owned(), value);
-        }
-    };
-    put("policy_code", json!(entitlement.policy_code));
-    put("license_type", json!(entitlement.license_type));
-    put("validity_period", json!(entitlement.valid_until));
-    put("is_trial", json!(entitlement.is_trial));
-    match (entitlement.seat_mode, entitlement.seats) {
-        (SeatMode::MaxActivations, Some(seats)) => put("max_activations", json!(seats)),
-        (SeatMode::FloatingUsers, Some(seats)) => {
-            put("is_floating_cloud", json!(true));
-            put("floating_users", json!(seats));
-        }
-        (SeatMode::MaxLicenseUsers, Some(seats)) => put("max_license_users", json!(seats)),
-        (SeatMode::Licenses, _) | (_, None) => {}
-    }
-    put("subscription_id", json!(desired.line.subscription_id));
-    put("note", json!(format!("{}/{}", desired.line.source, desired.line.subscription_id)));
-    let live = state.snapshot.as_ref().is_none_or(|s| s.value.livemode);
-    let metadata = json!({"source": desired.line.source, "subscription": desired.line.subscription_id});
-    let mut body = json!({
-        "id": order_id,
-        "append": false,
-        "is_test": !live,
-        "metadata": metadata.to_string(),
-        "items": [{"product_code": entitlement.product_code, "licenses": [license]}],
-    });
-    if let (Some(customer), Some(fields)) = (customer(desired, state), body.as_object_mut()) {
-        fields.insert("customer".to_owned(), customer);
-    }
-    body
-}
-
-/// Matched by `reference` (ours), never by e-mail alone.
-fn customer(desired: &Desired, state: &State) -> Option<Value> {
-    let id = state.customer_id()?;
-    let CustomerFacts { email, first_name, last_name, company, .. } = state.customer();
-    let mut customer = Map::new();
-    customer.insert("reference".to_owned(), json!(format!("{}:{id}", desired.line.source)));
-    for (name, value) in
-        [("email", email), ("first_name", first_name), ("last_name", last_name), ("company_name", company)]
-    {
-        if let Some(value) = value.filter(|v| !v.is_empty()) {
-            customer.insert(name.to_owned(), json!(value));
-        }
-    }
-    Some(Value::Object(customer))
-}
-
-fn is_parked(step: &Step, held: &[LicenseRecord]) -> bool {
+/// A rejection holds for as long as the subscription says the same; a refusal until the call differs.
+fn is_parked(step: &Step, held: &[LicenseRecord], state_hash: &str) -> bool {
     let parked = held.iter().find(|h| h.order_id == step.order_id).and_then(|h| h.parked.as_ref());
-    parked.is_some_and(|p| p.action_hash == hash::of(&step.action))
+    parked.is_some_and(|p| {
+        p.action_hash == hash::of(&step.action) && p.state_hash.as_ref().is_none_or(|of| of == state_hash)
+    })
+}
+
+/// Hashing a state costs more than a comparison: only where a rejection hangs on it.
+fn state_hash_if_needed(held: &[LicenseRecord], state: &State) -> String {
+    let needed = held.iter().any(|h| h.parked.as_ref().is_some_and(|p| p.state_hash.is_some()));
+    if needed { state.state_hash() } else { String::new() }
 }

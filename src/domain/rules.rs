@@ -3,10 +3,11 @@
 //! These are the sections `[[catalog]]` and `[policy.*]` of the configuration. What counts is
 //! the version last adopted as an event, so that "why" can cite the rule of the day.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::dates::Interval;
 use super::fact::ProductRef;
 
 /// The adopted rules.
@@ -48,6 +49,15 @@ pub struct CatalogRule {
     /// `1m`, `1y`, `30d`: where a payment does not say how long it lasts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period: Option<String>,
+    /// Exactly these features, by code; absent: whatever product and policy give.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<Vec<String>>,
+    /// Set when a license is created.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub custom_fields: BTreeMap<String, String>,
+    /// The product is for users, not keys: the license is given to the customer's address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub user_based: bool,
 }
 
 /// Which LicenseSpring field carries the provider's quantity.
@@ -114,6 +124,9 @@ pub struct Policy {
     pub cancel_when: CancelWhen,
 }
 
+/// LicenseSpring's license type that has no end.
+const PERPETUAL: &str = "perpetual";
+
 /// What a product becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mapping {
@@ -124,6 +137,20 @@ pub struct Mapping {
     pub license_type: Option<String>,
     /// A fixed number that outranks the provider's quantity (integration key `max_activations`).
     pub fixed_seats: Option<i64>,
+    /// Sorted codes.
+    pub features: Option<Vec<String>>,
+    pub custom_fields: BTreeMap<String, String>,
+    pub user_based: bool,
+    /// How long a payment lasts that does not say so itself; absent: bought once.
+    pub period: Option<Interval>,
+}
+
+impl Mapping {
+    /// The catalog says that it has no end.
+    #[must_use]
+    pub fn is_perpetual(&self) -> bool {
+        self.license_type.as_deref() == Some(PERPETUAL)
+    }
 }
 
 impl Rules {
@@ -164,6 +191,13 @@ impl Rules {
                 seats: rule.seats,
                 license_type: rule.license_type.clone(),
                 fixed_seats: None,
+                features: rule
+                    .features
+                    .as_ref()
+                    .map(|f| f.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect()),
+                custom_fields: rule.custom_fields.clone(),
+                user_based: rule.user_based,
+                period: rule.period.as_deref().and_then(Interval::parse),
             }),
             None if self.integration_keys.get(source).copied().unwrap_or(true) => Self::by_integration_keys(product),
             None => None,
@@ -193,6 +227,10 @@ impl Rules {
             seats,
             license_type: get("license_type").cloned(),
             fixed_seats,
+            features: None,
+            custom_fields: BTreeMap::new(),
+            user_based: false,
+            period: get("valid_duration").and_then(|v| Interval::parse(v)),
         })
     }
 }

@@ -8,17 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::coverage;
-use super::dates::rfc3339;
 use super::fact::{
-    CustomerFacts, Dispute, Entity, EntityKind, Fact, FactBody, FactKey, Link, Payment, PaymentStatus, Refund,
-    Snapshot, Status,
+    CustomerFacts, Dispute, Entity, Fact, FactBody, FactKey, Item, Link, Payment, PaymentStatus, Refund, Snapshot,
+    Status,
 };
 use super::instant::{Sighting, decide};
+use super::overrides::Override;
+use super::rows::RowState;
 
 mod hashed;
+mod provenance;
 
 /// A fact with the position of the event that said it, in the source's journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,9 @@ pub struct PaymentState {
     #[serde(default)]
     pub paid_at: Option<DateTime<Utc>>,
     pub waived: bool,
+    /// The event whose word stands.
+    #[serde(default)]
+    pub position: i64,
 }
 
 /// What a charge says of the money it gave back, in minor units.
@@ -75,6 +79,12 @@ pub struct State {
     pub charges: BTreeMap<String, Said<ChargeState>>,
     pub disputes: BTreeMap<String, Said<Dispute>>,
     pub customers: BTreeMap<String, Said<CustomerFacts>>,
+    /// What admins decided, by its id.
+    #[serde(default)]
+    pub overrides: BTreeMap<String, Said<Override>>,
+    /// Records of sales, where the provider keeps no subscriptions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rows: BTreeMap<String, RowState>,
     /// Edges between the entities above.
     pub links: BTreeSet<Link>,
     pub last: Option<FactKey>,
@@ -145,7 +155,7 @@ impl State {
         for instant in facts.chunk_by(|a, b| a.fact.key.at == b.fact.key.at) {
             self.apply_snapshots(instant);
             for recorded in instant {
-                self.apply_other(&recorded.fact);
+                self.apply_other(&recorded.fact, recorded.position);
                 if recorded.fact.by_event_clock {
                     self.heard.insert(recorded.fact.identity.clone());
                 }
@@ -180,15 +190,19 @@ impl State {
         if prior.is_some_and(|p| p.revision > winner.after.revision) {
             return; // an older version, told later
         }
-        let value = with_missing_items(winner.after, prior);
+        let mut value = with_missing_items(winner.after, prior);
+        if value.named_only {
+            let others = sightings.iter().rev().map(|s| s.after);
+            others.filter(|s| !s.named_only).chain(prior).for_each(|fuller| describe(&mut value.items, fuller));
+        }
         self.snapshot = Some(Said { value, key: winner.key.clone() });
         self.uncertain = decision.uncertain;
     }
 
-    fn apply_other(&mut self, fact: &Fact) {
+    fn apply_other(&mut self, fact: &Fact, position: i64) {
         let entity = fact.entity.key();
         match &fact.body {
-            FactBody::Payment(payment) => self.apply_payment(entity, payment, &fact.key),
+            FactBody::Payment(payment) => self.apply_payment(entity, payment, &fact.key, position),
             FactBody::Refund(refund) => say(&mut self.refunds, entity, refund.clone(), &fact.key),
             FactBody::ChargeRefunds { amount, amount_refunded, full } => {
                 let value = ChargeState { amount: *amount, amount_refunded: *amount_refunded, full: *full };
@@ -196,12 +210,14 @@ impl State {
             }
             FactBody::Dispute(dispute) => say(&mut self.disputes, entity, dispute.clone(), &fact.key),
             FactBody::Customer(customer) => self.apply_customer(entity, customer, &fact.key),
-            FactBody::Subscription { .. } | FactBody::Notice => {}
+            FactBody::Override { id, value } => say(&mut self.overrides, id.clone(), value.clone(), &fact.key),
+            FactBody::Row(row) => self.apply_row(entity, row, &fact.key, position),
+            FactBody::Subscription { .. } | FactBody::Proposal(_) | FactBody::Notice => {}
         }
     }
 
     /// Inside one instant the further status stands: a snapshot may be newer than its event's name.
-    fn apply_payment(&mut self, entity: String, payment: &Payment, key: &FactKey) {
+    fn apply_payment(&mut self, entity: String, payment: &Payment, key: &FactKey, position: i64) {
         let collection_waived = self.snapshot.as_ref().is_some_and(|s| waives(&s.value));
         let lost = matches!(payment.status, PaymentStatus::Voided | PaymentStatus::Uncollectible);
         let held = self.payments.get(&entity);
@@ -217,6 +233,7 @@ impl State {
         if let Some(held) = held {
             // What a later word does not mention stays as it was.
             payment.amount_paid = payment.amount_paid.or(held.payment.amount_paid);
+            payment.purchase = payment.purchase.or(held.payment.purchase);
             if payment.items.is_empty() {
                 payment.items.clone_from(&held.payment.items);
             }
@@ -224,7 +241,7 @@ impl State {
         let waived = lost && (collection_waived || held.is_some_and(|h| h.waived));
         let paid_now = (payment.status == PaymentStatus::Paid).then_some(key.at);
         let paid_at = held.and_then(|h| h.paid_at).or(paid_now);
-        self.payments.insert(entity, PaymentState { payment, key: key.clone(), paid_at, waived });
+        self.payments.insert(entity, PaymentState { payment, key: key.clone(), paid_at, waived, position });
     }
 
     /// A subscription that does not list its items is for what was last paid for.
@@ -234,78 +251,25 @@ impl State {
         if let (Some(last), Some(snapshot)) = (last, &mut self.snapshot)
             && !snapshot.value.items_complete
         {
-            snapshot.value.items.clone_from(&last.payment.items);
+            // What is down to nothing was taken out, or given back.
+            snapshot.value.items = last.payment.items.iter().filter(|i| i.quantity != Some(0)).cloned().collect();
         }
     }
 
     /// What a later fact does not mention stays as it was.
     fn apply_customer(&mut self, entity: String, customer: &CustomerFacts, key: &FactKey) {
         let held = self.customers.get(&entity).map(|s| s.value.clone()).unwrap_or_default();
+        if held.deleted && !customer.deleted {
+            return; // a copy in something older than the deletion, told later
+        }
         let value = CustomerFacts {
             email: customer.email.clone().or(held.email),
             first_name: customer.first_name.clone().or(held.first_name),
             last_name: customer.last_name.clone().or(held.last_name),
             company: customer.company.clone().or(held.company),
-            deleted: customer.deleted || held.deleted,
+            deleted: customer.deleted,
         };
         say(&mut self.customers, entity, value, key);
-    }
-
-    fn note_provenance(&mut self, instant: &[Recorded]) {
-        if instant.iter().all(|r| matches!(r.fact.body, FactBody::Customer(_))) {
-            return; // no field is owed to what is said of the buyer
-        }
-        let fields = self.fields();
-        self.provenance.retain(|name, _| fields.contains_key(name));
-        for (name, value) in fields {
-            let Some((first, last)) = self.cause(&name, instant) else { continue };
-            match self.provenance.get_mut(&name) {
-                Some(held) if held.value == value => held.confirmed_by = last,
-                _ => {
-                    self.provenance.insert(name, Provenance { value, event: first, confirmed_by: last });
-                }
-            }
-        }
-    }
-
-    /// The first and the last event of this instant that a field's value is owed to: for
-    /// coverage payments, refunds and disputes first; for the rest the snapshot that stands.
-    fn cause(&self, field: &str, instant: &[Recorded]) -> Option<(i64, i64)> {
-        let stands = |r: &&Recorded| {
-            r.fact.entity.kind == EntityKind::Subscription
-                && self.snapshot.as_ref().is_some_and(|s| s.key == r.fact.key)
-        };
-        let snapshot = instant.iter().find(stands).map(|r| (r.position, r.position));
-        let bought = || self.payments.values().any(|p| !p.payment.items.is_empty());
-        let by_money = field.ends_with("paid_through") || (field.starts_with("items.") && bought());
-        if !by_money {
-            return snapshot;
-        }
-        let mut money = instant.iter().filter(|r| {
-            !matches!(r.fact.body, FactBody::Subscription { .. } | FactBody::Customer(_) | FactBody::Notice)
-        });
-        let first = money.next().map(|r| r.position);
-        let last = money.next_back().map(|r| r.position).or(first);
-        first.zip(last).or(snapshot)
-    }
-
-    /// The named fields that provenance and `diff` speak of.
-    #[must_use]
-    pub fn fields(&self) -> BTreeMap<String, Value> {
-        let mut fields = BTreeMap::new();
-        let Some(Said { value: snapshot, .. }) = &self.snapshot else { return fields };
-        fields.insert("status".to_owned(), json!(snapshot.status));
-        fields.insert("customer_id".to_owned(), json!(snapshot.customer_id));
-        fields.insert("trial_end".to_owned(), json!(snapshot.trial_end.map(rfc3339)));
-        fields.insert("cancel_at".to_owned(), json!(snapshot.cancel_at.map(rfc3339)));
-        fields.insert("ended_at".to_owned(), json!(snapshot.ended_at.map(rfc3339)));
-        for item in &snapshot.items {
-            let name = |field: &str| format!("items.{}.{field}", item.item_id);
-            fields.insert(name("product"), json!(item.product.keys));
-            fields.insert(name("quantity"), json!(item.quantity));
-            fields.insert(name("paid_through"), json!(coverage::canonical(self, item).map(rfc3339)));
-        }
-        fields
     }
 
     /// The customer this subscription belongs to, as the snapshot names it.
@@ -321,6 +285,13 @@ impl State {
             .and_then(|id| self.customers.get(&Entity::customer(id).key()))
             .map(|s| s.value.clone())
             .unwrap_or_default()
+    }
+
+    /// When the provider deleted the customer.
+    #[must_use]
+    pub fn customer_deleted_at(&self) -> Option<DateTime<Utc>> {
+        let customer = self.customers.get(&Entity::customer(self.customer_id()?).key())?;
+        customer.value.deleted.then_some(customer.key.at)
     }
 
     #[must_use]
@@ -357,6 +328,20 @@ fn progress(status: PaymentStatus) -> u8 {
 #[must_use]
 pub fn waives(snapshot: &Snapshot) -> bool {
     snapshot.pause_collection.as_ref().is_some_and(|p| matches!(p.behavior.as_str(), "void" | "mark_uncollectible"))
+}
+
+/// What a fuller snapshot says of products that another one only names.
+fn describe(items: &mut [Item], fuller: &Snapshot) {
+    for item in items {
+        let same = |twin: &&Item| {
+            twin.item_id == item.item_id && item.product.keys.iter().all(|(k, v)| twin.product.keys.get(k) == Some(v))
+        };
+        let Some(twin) = fuller.items.iter().find(same) else { continue };
+        item.product.keys.clone_from(&twin.product.keys);
+        if item.product.attributes.is_empty() {
+            item.product.attributes.clone_from(&twin.product.attributes);
+        }
+    }
 }
 
 /// A list that was cut off proves nothing about the items it does not show.

@@ -14,10 +14,13 @@ use super::plan::{Deserved, Step, deserved, diff};
 use super::rules::{Rules, SeatMode};
 use super::state::{Recorded, State, fold};
 
+mod chained;
 mod covered;
 mod entitled;
+mod guarded;
 mod instants;
 mod named;
+mod overridden;
 mod planned;
 mod ruled;
 
@@ -41,6 +44,7 @@ fn item(id: &str, price: &str, quantity: i64, period: (&str, &str)) -> Item {
         period_start: Some(at(period.0)),
         period_end: Some(at(period.1)),
         metered: false,
+        one_off: false,
     }
 }
 
@@ -61,6 +65,7 @@ fn snapshot(status: Status, items: Vec<Item>) -> Snapshot {
         interval: None,
         revision: None,
         runs_out: false,
+        named_only: false,
     }
 }
 
@@ -88,7 +93,8 @@ fn line(item: &str, from: &str, to: &str) -> PaymentLine {
 /// A payment of 1,000 for these lines, made when the first of them begins.
 fn payment(id: &str, status: PaymentStatus, lines: Vec<PaymentLine>) -> Recorded {
     let when = lines[0].start.format("%Y-%m-%d %H:%M:%S").to_string();
-    let body = Payment { payment_id: id.to_owned(), status, amount_paid: Some(1_000), lines, items: vec![] };
+    let body =
+        Payment { payment_id: id.to_owned(), status, amount_paid: Some(1_000), lines, items: vec![], purchase: None };
     fact(Entity::new(EntityKind::Invoice, id), &when, 3, &format!("paid {id}"), FactBody::Payment(body))
 }
 

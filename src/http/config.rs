@@ -1,15 +1,19 @@
 //! The adopted catalog and policy.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use chrono::Utc;
 use serde::Deserialize;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::auth::Admin;
 use super::{Problem, Shared};
+use crate::config::{Problems, rules_from_text};
 use crate::domain::dates::rfc3339;
+use crate::ledger::append::{NewDelivery, append};
 use crate::ledger::rules;
-use crate::projector::timed;
+use crate::projector::{outlook, timed};
 
 /// What counts now, and whether this instance's file says the same.
 pub(super) async fn show(app: Shared, _: Admin) -> Result<HttpResponse, Problem> {
@@ -19,18 +23,43 @@ pub(super) async fn show(app: Shared, _: Admin) -> Result<HttpResponse, Problem>
         "event": (adopted.position > 0).then(|| format!("system/{}", adopted.position)),
         "hash": adopted.hash,
         "rules": adopted.rules,
-        "file_hash": rules::hash_of(&app.file_rules),
-        "file_is_adopted": adopted.hash == rules::hash_of(&app.file_rules),
+        "catalog_and_policy": adopted.text,
+        "file_hash": rules::hash_of(&app.config.rules),
+        "file_is_adopted": is_of_file(&app, &adopted),
+        "note": note(&app, &adopted),
     })))
 }
+
+fn is_of_file(app: &Shared, adopted: &rules::Adopted) -> bool {
+    adopted.hash == rules::hash_of(&app.config.rules)
+}
+
+/// Two instances with different files cannot fight.
+fn note(app: &Shared, adopted: &rules::Adopted) -> Option<&'static str> {
+    (!is_of_file(app, adopted)).then_some(
+        "this instance's file differs from what is adopted: it folds by the adopted rules and makes no calls; \
+         write them into its file and start it anew, or adopt the file",
+    )
+}
+
+/// The event that says who let a plan of rules through.
+const APPROVED: &str = "config_plan_approved";
 
 #[derive(Deserialize)]
 pub(super) struct Adopt {
     #[serde(default)]
     reason: String,
+    /// TOML as in the file, or the JSON that `GET` shows; absent: what this instance's file says.
+    catalog_and_policy: Option<String>,
+    /// Only show the plan.
+    #[serde(default)]
+    dry_run: bool,
+    /// The hash of the plan that was looked at: its calls may be made.
+    approve: Option<String>,
 }
 
-/// Adopts this instance's file: who, and why.
+/// Adopts a file or a text: who, and why. What it leads to is answered as a plan, and causes no
+/// call before somebody has looked at it.
 ///
 /// The body is read here and not by an extractor: who asks is checked before what is asked.
 pub(super) async fn adopt(app: Shared, admin: Admin, body: web::Bytes) -> Result<HttpResponse, Problem> {
@@ -39,19 +68,61 @@ pub(super) async fn adopt(app: Shared, admin: Admin, body: web::Bytes) -> Result
     if asked.reason.trim().is_empty() {
         return Err(Problem::field("reason", "say why: it becomes part of the record"));
     }
+    let text = asked.catalog_and_policy.as_deref();
+    let wanted = match text {
+        Some(text) => rules_from_text(text, &app.config).map_err(problems)?.0,
+        None => app.config.rules.clone(),
+    };
     let client = app.projector.pool.get().await?;
+    let plan = outlook::of(&app.projector, &client, &wanted).await?;
+    if let Some(approved) = asked.approve.as_deref().filter(|hash| *hash != plan.hash) {
+        let moved = format!("the plan is not {approved} any more but {}: look at it again", plan.hash);
+        return Err(Problem::new(StatusCode::CONFLICT, "Conflict", moved));
+    }
+    if asked.dry_run {
+        return Ok(HttpResponse::Ok().json(json!({"hash": rules::hash_of(&wanted), "plan": plan, "dry_run": true})));
+    }
     let system = app.projector.registry.system;
-    let adopted =
-        rules::adopt(&client, system, &app.file_rules, &admin.0.name, asked.reason.trim(), Utc::now()).await?;
+    let why = asked.reason.trim();
+    let adopted = rules::adopt(&client, system, (&wanted, text), &admin.0.name, why, Utc::now()).await?;
+    app.projector.wake.notify_one();
     let mut looked_at = 0;
     for source in app.projector.registry.sources.values() {
         looked_at += timed::after_new_rules(&app.projector, source).await?;
+    }
+    if let Some(hash) = &asked.approve {
+        let body = json!({"act": APPROVED, "plan": hash, "summary": plan.summary, "who": admin.0.name, "reason": why});
+        let key = format!("{APPROVED}:{}", Uuid::now_v7());
+        append(&client, system, None, &[NewDelivery::own(APPROVED, &key, &body, Utc::now())]).await?;
+        outlook::mark(&app.projector, &client, &wanted).await?;
     }
     Ok(HttpResponse::Ok().json(json!({
         "event": format!("system/{}", adopted.position),
         "hash": adopted.hash,
         "subscriptions_looked_at": looked_at,
+        "file_is_adopted": is_of_file(&app, &adopted),
+        "note": note(&app, &adopted),
+        "plan": plan,
+        "approved": asked.approve.is_some(),
     })))
+}
+
+/// Every problem of a text, not only the first.
+fn problems(found: Problems) -> Problem {
+    let errors: Vec<serde_json::Value> = found
+        .0
+        .iter()
+        .map(|p| {
+            let field = if p.key.is_empty() {
+                "catalog_and_policy".to_owned()
+            } else {
+                format!("catalog_and_policy.{}", p.key)
+            };
+            json!({"field": field, "detail": p.problem, "fix": p.fix})
+        })
+        .collect();
+    let detail = format!("catalog_and_policy: {} problems; nothing was adopted", errors.len());
+    Problem { errors, ..Problem::bad_request(detail) }
 }
 
 /// Every adoption, newest first: who, why, and the rules themselves.

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_postgres::Row;
 
 use super::auth::Auditor;
+use super::view::Places;
 use super::{Problem, Shared, journals, view};
 use crate::domain::dates::rfc3339;
 use crate::ledger::journal::{self, Journal, JournalKind};
@@ -22,6 +21,10 @@ use crate::sql;
 
 /// Content types a body is given back under; anything else is a download of bytes.
 const CONTENT_TYPES: [&str; 4] = ["application/json", "text/xml", "application/xml", "text/plain"];
+
+/// What an event can have come to.
+const STATUSES: [&str; 8] =
+    ["applied", "recorded", "unmapped", "unlinked", "unknown_type", "unreadable", "quarantined", "pending"];
 
 #[derive(Deserialize)]
 pub(super) struct Filter {
@@ -40,20 +43,6 @@ pub(super) struct Filter {
     limit: Option<String>,
 }
 
-/// Where the next page begins: a position for every journal, so that appends between two pages
-/// neither repeat nor hide anything.
-type Cursor = BTreeMap<String, i64>;
-
-fn decode(cursor: Option<&str>) -> Result<Cursor, Problem> {
-    let Some(text) = view::present(cursor) else { return Ok(Cursor::new()) };
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-    bytes.and_then(|b| serde_json::from_slice(&b).ok()).ok_or_else(|| Problem::field("cursor", "is not one of ours"))
-}
-
-fn encode(cursor: &Cursor) -> String {
-    URL_SAFE_NO_PAD.encode(serde_json::to_vec(cursor).unwrap_or_default())
-}
-
 /// One row of a list, with what it is merged by.
 struct Listed {
     journal: String,
@@ -70,7 +59,12 @@ pub(super) async fn list(app: Shared, _: Auditor, filter: web::Query<Filter>) ->
         Some("asc") => true,
         Some(_) => return Err(Problem::field("order", "must be asc or desc")),
     };
-    let mut cursor = decode(filter.cursor.as_deref())?;
+    if let Some(status) = view::present(filter.status.as_deref())
+        && !STATUSES.contains(&status)
+    {
+        return Err(Problem::field("status", format!("must be one of {}", STATUSES.join(", "))));
+    }
+    let mut cursor = view::place::<Places>(filter.cursor.as_deref())?;
     let client = app.projector.pool.get().await?;
     let mut journals: Vec<Journal> = journal::all(&client).await?.into_values().collect();
     if let Some(name) = view::present(filter.source.as_deref()) {
@@ -91,7 +85,7 @@ pub(super) async fn list(app: Shared, _: Auditor, filter: web::Query<Filter>) ->
         cursor.insert(event.journal.clone(), event.position);
     }
     let events: Vec<Value> = listed.into_iter().map(|l| l.shown).collect();
-    Ok(HttpResponse::Ok().json(json!({"events": events, "next_cursor": more.then(|| encode(&cursor))})))
+    Ok(HttpResponse::Ok().json(json!({"events": events, "next_cursor": more.then(|| view::cursor(&cursor))})))
 }
 
 /// One more than a page of a journal, from where the cursor left it.
@@ -100,7 +94,7 @@ async fn page(
     journal: &Journal,
     filter: &Filter,
     ascending: bool,
-    cursor: &mut Cursor,
+    cursor: &mut Places,
     limit: i64,
 ) -> Result<Vec<Listed>, Problem> {
     let place = view::live(client, journal.id).await?;
@@ -212,13 +206,13 @@ pub(super) async fn one(app: Shared, _: Auditor, path: web::Path<(String, i64)>)
 
 fn meaning_of(app: &Shared, journal: &Journal, event: &StoredEvent) -> (Value, Value) {
     match app.projector.registry.source_of(journal.id) {
-        Some(source) => {
+        Some(source) if !event.own => {
             let meaning = meaning::of(source, event);
             let entities: std::collections::BTreeSet<String> =
                 meaning.translation.facts.iter().map(|f| f.entity.key()).collect();
             (json!(meaning.translation.facts), json!(entities))
         }
-        None => (event.bytes.as_deref().and_then(|b| serde_json::from_slice(b).ok()).unwrap_or(Value::Null), json!([])),
+        _ => (event.bytes.as_deref().and_then(|b| serde_json::from_slice(b).ok()).unwrap_or(Value::Null), json!([])),
     }
 }
 

@@ -84,10 +84,12 @@ pub(super) async fn why(app: Shared, _: Auditor, order_id: web::Path<String>) ->
         .ok_or_else(|| Problem::not_found("its source is not configured here"))?;
     let adopted = rules::adopted(&client, app.projector.registry.system).await?;
     let now = database_now(&client).await?;
-    let state = subscriptions::state(&client, source, &line.subscription_id, None, i64::MAX).await?.unwrap_or_default();
+    let state = subscriptions::state(&client, source, &line.subscription_id, None, i64::MAX, &adopted.rules).await?;
+    let state = state.unwrap_or_default();
     let context = SourceContext { name: &source.name, live: source.settings.livemode };
     let deserved = deserved(&state, context, &adopted.rules, now);
-    let desired = deserved.lines.iter().find(|d| d.line == *line);
+    let held = state.adopt(vec![found.record.clone()]);
+    let desired = deserved.lines.iter().find(|d| held.iter().any(|h| d.line == h.line));
     let calls = calls(&client, &found).await?;
     Ok(HttpResponse::Ok().json(json!({
         "order_id": found.record.order_id,

@@ -5,12 +5,12 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::auth::Admin;
 use super::{Problem, Shared};
-use crate::projector::rebuild::{self, ActError, Rebuild};
+use crate::projector::rebuild::{self, ActError, Rebuild, Scope};
 
 /// Between two events of the progress stream.
 const PROGRESS_TICK: Duration = Duration::from_millis(500);
@@ -19,8 +19,7 @@ const PROGRESS_MAX: usize = 7_200;
 
 #[derive(Deserialize)]
 pub(super) struct Start {
-    #[serde(default)]
-    scope: Value,
+    scope: Option<Map<String, Value>>,
     #[serde(default)]
     reason: String,
     promote: Option<String>,
@@ -29,10 +28,11 @@ pub(super) struct Start {
 #[derive(Deserialize)]
 pub(super) struct Reason {
     #[serde(default)]
-    reason: String,
+    pub reason: String,
 }
 
-fn reason(text: &str) -> Result<&str, Problem> {
+/// Why an act is done; it becomes part of the record.
+pub(super) fn reason(text: &str) -> Result<&str, Problem> {
     let text = text.trim();
     if text.is_empty() { Err(Problem::field("reason", "say why: it becomes part of the record")) } else { Ok(text) }
 }
@@ -41,22 +41,39 @@ impl From<ActError> for Problem {
     fn from(e: ActError) -> Self {
         match e {
             ActError::Append(e) => e.into(),
+            ActError::Scope(field, why) => Self::field(&format!("scope.{field}"), why),
             other => Self::new(StatusCode::CONFLICT, "Conflict", other.to_string()),
         }
     }
 }
 
-/// Starts a rebuild of everything.
+/// `{}` is everything; a key that is no scope must not become one.
+fn scope(asked: &Map<String, Value>) -> Result<Scope, Problem> {
+    let mut scope = Scope::default();
+    for (key, value) in asked {
+        let place = match key.as_str() {
+            "source" => &mut scope.source,
+            "customer" => &mut scope.customer,
+            _ => return Err(Problem::field(&format!("scope.{key}"), "is no scope: write source, and customer")),
+        };
+        *place = match value {
+            Value::Null => None,
+            Value::String(name) if !name.is_empty() => Some(name.clone()),
+            _ => return Err(Problem::field(&format!("scope.{key}"), "must be a name")),
+        };
+    }
+    Ok(scope)
+}
+
+/// Starts a rebuild of everything, of one source, or of one customer.
 pub(super) async fn start(app: Shared, admin: Admin, asked: web::Json<Start>) -> Result<HttpResponse, Problem> {
     let why = reason(&asked.reason)?;
     let promote = asked.promote.as_deref().unwrap_or("manual");
     if !["manual", "when_equal", "always"].contains(&promote) {
         return Err(Problem::field("promote", "must be manual, when_equal or always"));
     }
-    if asked.scope.as_object().is_some_and(|s| !s.is_empty()) {
-        return Err(Problem::field("scope", "this version rebuilds everything at once: {}"));
-    }
-    let made = rebuild::start(&app.projector, &admin.0.name, why, promote).await?;
+    let scope = scope(asked.scope.as_ref().unwrap_or(&Map::new()))?;
+    let made = rebuild::start(&app.projector, &scope, &admin.0.name, why, promote).await?;
     Ok(HttpResponse::Accepted().json(made))
 }
 
@@ -99,7 +116,7 @@ pub(super) async fn events(app: Shared, _: Admin, id: web::Path<Uuid>) -> Result
 pub(super) async fn diff(app: Shared, _: Admin, id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
     let rebuild = find(&app, *id).await?;
     let mut client = app.projector.pool.get().await?;
-    let differences = rebuild::differences(&app.projector, &mut client, rebuild.generation).await?;
+    let differences = rebuild::differences(&app.projector, &mut client, &rebuild).await?;
     Ok(HttpResponse::Ok().json(json!({"id": rebuild.id, "generation": rebuild.generation, "differences": differences})))
 }
 

@@ -11,12 +11,16 @@ use serde_json::{Value, json};
 
 use super::auth::Auditor;
 use super::{Problem, Shared, view};
+use crate::domain::chains;
+use crate::domain::fact::{Entity, EntityKind};
+use crate::domain::license::LicenseRecord;
+use crate::domain::rules::Rules;
 use crate::domain::state::{State, fold};
 use crate::ledger::append::append;
 use crate::ledger::{read, rules};
 use crate::postgres::{query, query_opt};
-use crate::projections::{Place, generations};
-use crate::projector::{database_now, gather};
+use crate::projections::{Place, generations, links, subscriptions};
+use crate::projector::{books, database_now, gather};
 use crate::registry::Source;
 use crate::sql;
 
@@ -120,14 +124,17 @@ pub(super) async fn one(
         None => database_now(&client).await?,
     };
     let known = known(&client, source, when.known_at.as_deref()).await?;
-    let state = state(&client, source, &id, as_of, known.position).await?;
-    let state = state.ok_or_else(|| Problem::not_found("no event speaks of this subscription"))?;
     let adopted = match (view::present(when.rules.as_deref()), known.instant) {
         (None, Some(instant)) => rules::adopted_at(&client, app.projector.registry.system, instant).await?,
         (None | Some("now"), _) => rules::adopted(&client, app.projector.registry.system).await?,
         (Some(_), _) => return Err(Problem::field("rules", "must be now, or absent")),
     };
-    let held = view::records(&client, &app, source, &id).await?;
+    let state = state(&client, source, &id, as_of, known.position, &adopted.rules).await?;
+    let state = state.ok_or_else(|| Problem::not_found("no event speaks of this subscription"))?;
+    let held = match known.instant {
+        Some(instant) => licenses_then(&client, &app, source, &state, instant).await?,
+        None => view::records(&client, &app, source, &state).await?,
+    };
     let asked = view::Asked { as_of, at, known_at: BTreeMap::from([(source.name.clone(), known.position)]) };
     Ok(HttpResponse::Ok().json(view::subscription(source, &state, &adopted.rules, &held, &asked)))
 }
@@ -165,14 +172,34 @@ async fn known_at_instant(client: &Client, source: &Source, text: &str) -> Resul
     let instant = view::instant("known_at", Some(text)).map_err(|_| {
         Problem::field("known_at", "must be an instant, or a position vector such as {\"stripe-main\":1042}")
     })?;
-    let settled = database_now(client).await? - APPEND_MAX;
-    if instant.is_some_and(|i| i > settled) {
+    let Some(instant) = instant else { return Err(Problem::field("known_at", "must be an instant")) };
+    Ok(Known { position: position_then(client, source.journal, instant).await?, instant: Some(instant) })
+}
+
+/// The last position that a journal had at an instant.
+async fn position_then(client: &Client, journal: i32, instant: DateTime<Utc>) -> Result<i64, Problem> {
+    if instant > database_now(client).await? - APPEND_MAX {
         // What was numbered before that instant may not be committed yet: an append of nothing
         // has to wait for it.
-        append(client, source.journal, None, &[]).await?;
+        append(client, journal, None, &[]).await?;
     }
-    let row = query_opt(client, sql!("schema/statements/position_at.sql"), &[&source.journal, &instant]).await?;
-    Ok(Known { position: row.map_or(0, |r| r.get(0)), instant })
+    let row = query_opt(client, sql!("schema/statements/position_at.sql"), &[&journal, &instant]).await?;
+    Ok(row.map_or(0, |r| r.get(0)))
+}
+
+/// The licenses as they were known then: what was asked and answered by that instant.
+async fn licenses_then(
+    client: &Client,
+    app: &Shared,
+    source: &Source,
+    state: &State,
+    instant: DateTime<Utc>,
+) -> Result<Vec<LicenseRecord>, Problem> {
+    let Some(account) = app.projector.registry.accounts.get(&source.account) else { return Ok(Vec::new()) };
+    let place = view::live(client, account.journal).await?;
+    let position = position_then(client, account.journal, instant).await?;
+    until_projected(client, place, position).await?;
+    view::records_at(client, place, source, state, instant).await
 }
 
 /// What is asked for as known must be folded, or the same question would have two answers.
@@ -200,14 +227,50 @@ pub(super) async fn state(
     id: &str,
     as_of: Option<DateTime<Utc>>,
     up_to: i64,
+    rules: &Rules,
 ) -> Result<Option<State>, Problem> {
     let place = view::live(client, source.journal).await?;
-    let key = crate::domain::fact::Entity::subscription(id).key();
-    let gathered = gather::facts(client, place, source, std::slice::from_ref(&key), &HashMap::new(), up_to).await?;
-    let Some(mut gathered) = gathered.into_iter().next().map(|(_, g)| g) else { return Ok(None) };
-    if let Some(as_of) = as_of {
-        gathered.facts.retain(|r| r.fact.key.at <= as_of);
+    let books = books_of(client, place, id).await?;
+    for book in &books {
+        let key = books::key(book);
+        let Some(gathered) = gathered(client, place, source, &key, as_of, up_to).await? else { continue };
+        let chains = chains::split(&fold(book, gathered.facts, gathered.links), &source.name, rules);
+        if let Some(chain) = chains.into_iter().find(|chain| chain.is_called(id)) {
+            return Ok(Some(chain));
+        }
     }
+    if !books.is_empty() {
+        return Ok(None);
+    }
+    let key = Entity::subscription(id).key();
+    let Some(gathered) = gathered(client, place, source, &key, as_of, up_to).await? else { return Ok(None) };
     let speaks = gathered.facts.iter().any(|r| r.fact.entity.key() == key);
     Ok(speaks.then(|| fold(id, gathered.facts, gathered.links)))
+}
+
+/// The books that a subscription may be a part of: its own, and those of the record of that id.
+async fn books_of(client: &Client, place: Place, id: &str) -> Result<Vec<String>, Problem> {
+    let mut found: Vec<String> = subscriptions::book_of(client, place, id).await?.into_iter().collect();
+    let row = Entity::new(EntityKind::Row, id).key();
+    for (_, parent) in links::up(client, place, &[row]).await? {
+        found.extend(parent.strip_prefix("book:").map(ToOwned::to_owned).filter(|book| !found.contains(book)));
+    }
+    Ok(found)
+}
+
+/// Everything that speaks of one thing, as far as it is asked for.
+async fn gathered(
+    client: &Client,
+    place: Place,
+    source: &Source,
+    key: &str,
+    as_of: Option<DateTime<Utc>>,
+    up_to: i64,
+) -> Result<Option<gather::Gathered>, Problem> {
+    let keys = [key.to_owned()];
+    let mut gathered = gather::facts(client, place, source, &keys, &HashMap::new(), up_to).await?.remove(key);
+    if let (Some(gathered), Some(as_of)) = (&mut gathered, as_of) {
+        gathered.facts.retain(|r| r.fact.key.at <= as_of);
+    }
+    Ok(gathered)
 }

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use deadpool_postgres::Client;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{Problem, Shared};
@@ -13,9 +17,13 @@ use crate::domain::license::LicenseRecord;
 use crate::domain::plan::{Deserved, Desired, Step, deserved, diff};
 use crate::domain::rules::Rules;
 use crate::domain::state::State;
+use crate::ledger::{journal, read};
+use crate::postgres::query;
 use crate::projections::generations::{self, Live};
 use crate::projections::{Place, licenses};
+use crate::projector::account;
 use crate::registry::Source;
+use crate::sql;
 
 /// Rows in a page where the caller does not say.
 const LIMIT_DEFAULT: i64 = 50;
@@ -34,6 +42,33 @@ pub(super) fn limit(asked: Option<&str>) -> Result<i64, Problem> {
 /// An empty query parameter counts as absent.
 pub(super) fn present(asked: Option<&str>) -> Option<&str> {
     asked.filter(|text| !text.is_empty())
+}
+
+/// Where the next page begins, as it is handed out.
+pub(super) fn cursor(place: &impl Serialize) -> String {
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(place).unwrap_or_default())
+}
+
+/// A cursor that we handed out; absent: the beginning.
+pub(super) fn place<T: DeserializeOwned + Default>(cursor: Option<&str>) -> Result<T, Problem> {
+    let Some(text) = present(cursor) else { return Ok(T::default()) };
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+    bytes.and_then(|b| serde_json::from_slice(&b).ok()).ok_or_else(|| Problem::field("cursor", "is not one of ours"))
+}
+
+/// A list of journals where each has its own place: appends between two pages neither repeat nor
+/// hide anything.
+pub(super) type Places = BTreeMap<String, i64>;
+
+/// Where a list of newest first begins in a journal: the first page fixes where "newest" was, also
+/// for a journal that no entry of the page is from.
+pub(super) async fn start(client: &Client, places: &mut Places, place: &str, journal: i32) -> Result<i64, Problem> {
+    if let Some(before) = places.get(place) {
+        return Ok(*before);
+    }
+    let before = journal::tail(client, journal).await? + 1;
+    places.insert(place.to_owned(), before);
+    Ok(before)
 }
 
 /// An instant of the query.
@@ -64,11 +99,28 @@ pub(super) async fn records(
     client: &impl deadpool_postgres::GenericClient,
     app: &Shared,
     source: &Source,
-    subscription: &str,
+    state: &State,
 ) -> Result<Vec<LicenseRecord>, Problem> {
     let Some(account) = app.projector.registry.accounts.get(&source.account) else { return Ok(Vec::new()) };
     let place = live(client, account.journal).await?;
-    Ok(licenses::of_subscriptions(client, place, &source.name, &[subscription.to_owned()]).await?)
+    Ok(licenses::of_state(client, place, &source.name, state).await?)
+}
+
+/// The same as they were known at an instant: what was asked and answered by then.
+pub(super) async fn records_at(
+    client: &impl deadpool_postgres::GenericClient,
+    place: Place,
+    source: &Source,
+    state: &State,
+    at: DateTime<Utc>,
+) -> Result<Vec<LicenseRecord>, Problem> {
+    let statement = sql!("projections/events/of_subscriptions.sql");
+    let ids = state.license_ids();
+    let rows = query(client, statement, &[&place.generation, &place.journal, &ids, &at]).await?;
+    let positions: Vec<i64> = rows.iter().map(|r| r.get(0)).collect();
+    let mut records = account::records_of(&read::at(client, place.journal, &positions).await?);
+    records.retain(|r| r.line.source == source.name && ids.contains(&r.line.subscription_id));
+    Ok(state.adopt(records))
 }
 
 /// When a state is looked at.
@@ -104,6 +156,7 @@ pub(super) fn subscription(
         "cancel_at": snapshot.and_then(|s| s.cancel_at).map(rfc3339),
         "ended_at": snapshot.and_then(|s| s.ended_at).map(rfc3339),
         "uncertain": state.uncertain,
+        "missing": state.missing(),
         "as_of": asked.as_of.map(rfc3339),
         "at": rfc3339(asked.at),
         "known_at": asked.known_at,
@@ -122,12 +175,13 @@ fn item(
     steps: &[Step],
 ) -> Value {
     let desired = deserved.lines.iter().find(|d| d.item_id == item.item_id);
-    let paid_through =
-        desired.and_then(|d| d.entitlement.paid_through).or_else(|| crate::domain::coverage::canonical(state, item));
+    let paid_through = desired
+        .and_then(|d| d.entitlement.paid_through)
+        .or_else(|| crate::domain::coverage::canonical(state, item).paid_through);
     json!({
         "item_id": item.item_id,
         "product": item.product.keys,
-        "quantity": item.quantity,
+        "quantity": desired.filter(|_| !state.rows.is_empty()).and_then(|d| d.entitlement.seats).or(item.quantity),
         "paid_through": paid_through.map(rfc3339),
         "entitlement": desired.map(entitlement),
         "license": desired.and_then(|d| license_of(d, held)).map(|r| license_short(r, steps)),
@@ -181,6 +235,7 @@ pub(super) fn license(record: &LicenseRecord) -> Value {
         "max_activations": observed.and_then(|o| o.max_activations),
         "floating_users": observed.and_then(|o| o.floating_users),
         "max_license_users": observed.and_then(|o| o.max_license_users),
+        "features": observed.map(|o| o.features.clone()),
         "calls": record.intents,
         "parked": record.parked,
     })

@@ -1,5 +1,6 @@
 //! `POST /webhooks/{source}`: the providers' door.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -16,6 +17,10 @@ use crate::providers::{Answer, Request};
 use crate::registry::Source;
 use crate::telemetry::meter;
 
+/// Why a delivery is turned away before its provider is asked.
+pub const TOO_LARGE: &str = "too_large";
+/// Where proxies write who asked them, each behind the ones before.
+const FORWARDED_FOR: &str = "x-forwarded-for";
 /// Longest a body may take to arrive.
 const BODY_WAIT_MAX: Duration = Duration::from_secs(30);
 
@@ -25,13 +30,15 @@ pub(super) async fn receive(app: Shared, request: HttpRequest, payload: web::Pay
     let source =
         app.projector.registry.sources.get(name).ok_or_else(|| Problem::not_found("there is no such source"))?;
     let declared = declared_length(&request);
-    if declared.is_some_and(|n| n > app.max_body_bytes) {
-        return Err(refuse(&app, source, &request, "too_large", too_large(&app), declared));
+    if declared.is_some_and(|n| n > app.config.server.max_body_bytes) {
+        return Err(refuse(&app, source, &request, TOO_LARGE, too_large(&app), declared));
     }
     let mut room = app.intake.room();
-    let body = match tokio::time::timeout(BODY_WAIT_MAX, read(payload, app.max_body_bytes, &mut room)).await {
+    let body = match tokio::time::timeout(BODY_WAIT_MAX, read(payload, app.config.server.max_body_bytes, &mut room))
+        .await
+    {
         Ok(Ok(body)) => body,
-        Ok(Err(Unread::TooLarge)) => return Err(refuse(&app, source, &request, "too_large", too_large(&app), None)),
+        Ok(Err(Unread::TooLarge)) => return Err(refuse(&app, source, &request, TOO_LARGE, too_large(&app), None)),
         Ok(Err(Unread::NoRoom(e))) => return Err(unavailable(e)),
         Ok(Err(Unread::Broken)) => return Err(Problem::bad_request("the body was cut off")),
         Err(_) => return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "Request timeout", "the body took too long")),
@@ -92,6 +99,7 @@ async fn read(mut payload: web::Payload, max: usize, room: &mut Room) -> Result<
         room.grow_to(body.len() + chunk.len()).map_err(Unread::NoRoom)?;
         body.extend_from_slice(&chunk);
     }
+    body.shrink_to_fit(); // there is room for what came, not for what a growing buffer set aside
     Ok(body)
 }
 
@@ -102,7 +110,11 @@ fn headers(request: &HttpRequest) -> Vec<(String, String)> {
 }
 
 fn too_large(app: &Shared) -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large", format!("at most {} bytes", app.max_body_bytes))
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "Payload too large",
+        format!("at most {} bytes", app.config.server.max_body_bytes),
+    )
 }
 
 fn unavailable(error: IntakeError) -> Problem {
@@ -110,6 +122,22 @@ fn unavailable(error: IntakeError) -> Problem {
         IntakeError::Overloaded => Problem::unavailable("too many deliveries are waiting; send it again"),
         _ => Problem::unavailable("the delivery could not be stored; send it again"),
     }
+}
+
+/// Who sent it: the last address that none of the trusted proxies has. What stands before it in
+/// `X-Forwarded-For` was written by somebody we do not know.
+fn remote(app: &Shared, request: &HttpRequest) -> Option<IpAddr> {
+    let trusted = |address: &IpAddr| app.config.server.trusted_proxies.iter().any(|n| n.contains(*address));
+    let mut address = request.peer_addr()?.ip();
+    let headers = request.headers().get_all(FORWARDED_FOR).filter_map(|value| value.to_str().ok());
+    let hops: Vec<&str> = headers.flat_map(|value| value.split(',')).map(str::trim).collect();
+    for hop in hops.iter().rev() {
+        match hop.parse() {
+            Ok(before) if trusted(&address) => address = before,
+            _ => break,
+        }
+    }
+    Some(address)
 }
 
 fn refuse(
@@ -126,7 +154,7 @@ fn refuse(
         source: source.name.clone(),
         code,
         detail: problem.detail.clone(),
-        remote: request.peer_addr().map(|a| a.ip().to_string()),
+        remote: remote(app, request).map(|address| address.to_string()),
         body_bytes: bytes.and_then(|n| i64::try_from(n).ok()),
     });
     problem

@@ -14,6 +14,8 @@ use crate::sql;
 
 /// Deliveries in one append call.
 const BATCH_DELIVERIES_MAX: usize = 256;
+/// Bytes of bodies after which a call takes no more: they are copied into it once again.
+const BATCH_BYTES_MAX: usize = 8 << 20;
 
 /// Why a delivery was not stored, for its own requester.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -33,10 +35,13 @@ impl Flusher {
         while let Some(first) = queue.recv().await {
             let Ok(_permit) = self.calls.acquire().await else { return };
             // What arrived while other calls were in flight joins this batch.
+            let mut bytes = first.delivery.size();
             let mut jobs = vec![first];
             while jobs.len() < BATCH_DELIVERIES_MAX
+                && bytes < BATCH_BYTES_MAX
                 && let Ok(job) = queue.try_recv()
             {
+                bytes += job.delivery.size();
                 jobs.push(job);
             }
             self.flush(jobs).await;
@@ -45,7 +50,7 @@ impl Flusher {
 
     async fn flush(&self, jobs: Vec<Job>) {
         let (deliveries, replies): (Vec<NewDelivery>, Vec<_>) =
-            jobs.into_iter().map(|j| (j.delivery, (j.reply, j._room))).unzip();
+            jobs.into_iter().map(|j| (j.delivery, (j.reply, (j._room, j._waiting)))).unzip();
         let answers = match self.append(&deliveries).await {
             Ok(appended) => per_delivery(&deliveries, appended).into_iter().map(Ok).collect(),
             // One bad row must not fail its batch.
@@ -63,7 +68,7 @@ impl Flusher {
             .flatten()
             .flat_map(|a: &Vec<Appended>| a.iter().filter(|a| !a.is_new).map(|a| a.position))
             .collect();
-        for ((reply, _room), answer) in replies.into_iter().zip(answers) {
+        for ((reply, _held), answer) in replies.into_iter().zip(answers) {
             let _ = reply.send(answer); // the requester may have left; the event is stored all the same
         }
         self.note_duplicates(&duplicates).await;

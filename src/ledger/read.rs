@@ -26,6 +26,8 @@ pub struct StoredEvent {
     pub carrier: i64,
     pub part: i32,
     pub headers: Vec<(String, String)>,
+    /// We wrote it ourselves: an admin act, an intent, adopted rules.
+    pub own: bool,
     /// `None`: erased.
     pub bytes: Option<Vec<u8>>,
 }
@@ -33,6 +35,8 @@ pub struct StoredEvent {
 impl StoredEvent {
     fn from_row(row: &Row) -> Result<Self, DbError> {
         let headers: Option<&str> = row.get("headers");
+        // A delivery has headers, if only an empty list of those that are kept.
+        let own = headers.is_none();
         let headers = match headers {
             Some(text) => serde_json::from_str::<std::collections::BTreeMap<String, String>>(text)
                 .map_err(|_| DbError::Corrupt("the kept headers of an event are not JSON".to_owned()))?
@@ -53,6 +57,7 @@ impl StoredEvent {
             carrier: row.get("carrier"),
             part: row.get("part"),
             headers,
+            own,
             bytes: row.get("bytes"),
         })
     }

@@ -5,6 +5,7 @@ use deadpool_postgres::GenericClient;
 use serde::{Deserialize, Serialize};
 
 use super::append::{AppendError, NewDelivery, append};
+use crate::config;
 use crate::domain::hash;
 use crate::domain::rules::Rules;
 use crate::postgres::{DbError, query, query_opt};
@@ -20,12 +21,16 @@ pub struct Adopted {
     pub position: i64,
     pub hash: String,
     pub rules: Rules,
+    /// As it was given; of a file, the canonical text of its rules.
+    pub text: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Body {
     hash: String,
     rules: Rules,
+    #[serde(default)]
+    text: Option<String>,
     who: String,
     reason: String,
 }
@@ -56,7 +61,7 @@ fn parse(row: Option<tokio_postgres::Row>) -> Result<Adopted, DbError> {
     let Some(row) = row else { return Ok(Adopted::default()) };
     let body: Body = serde_json::from_slice(row.get(2))
         .map_err(|e| DbError::Corrupt(format!("the adopted rules cannot be read: {e}")))?;
-    Ok(Adopted { position: row.get(0), hash: body.hash, rules: body.rules })
+    Ok(Adopted { position: row.get(0), hash: body.hash, rules: body.rules, text: body.text })
 }
 
 /// Adoptions that are listed.
@@ -83,7 +88,7 @@ pub async fn history(
 pub async fn adopt(
     client: &impl GenericClient,
     system: i32,
-    rules: &Rules,
+    (rules, text): (&Rules, Option<&str>),
     who: &str,
     reason: &str,
     now: DateTime<Utc>,
@@ -93,11 +98,18 @@ pub async fn adopt(
     if held.position > 0 && held.hash == hash {
         return Ok(held);
     }
-    let body = Body { hash: hash.clone(), rules: rules.clone(), who: who.to_owned(), reason: reason.to_owned() };
+    let text = Some(text.map_or_else(|| config::rules_text(rules), ToOwned::to_owned));
+    let body = Body {
+        hash: hash.clone(),
+        rules: rules.clone(),
+        text: text.clone(),
+        who: who.to_owned(),
+        reason: reason.to_owned(),
+    };
     let body = serde_json::to_value(&body).map_err(|e| DbError::Corrupt(e.to_string()))?;
     let key = format!("{CONFIG_ADOPTED}:{}:{hash}", held.position);
     let delivery = NewDelivery::own(CONFIG_ADOPTED, &key, &body, now);
     let answer = append(client, system, None, &[delivery]).await?;
     let position = answer.first().map_or(held.position, |a| a.position);
-    Ok(Adopted { position, hash, rules: rules.clone() })
+    Ok(Adopted { position, hash, rules: rules.clone(), text })
 }

@@ -6,7 +6,7 @@ use chrono::Utc;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::wire;
 use crate::domain::license::{Action, Observed};
@@ -17,10 +17,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_BYTES_MAX: usize = 8 << 20;
 /// Rows asked for in a list; LicenseSpring cuts `/licenses/` at 100.
 const PAGE: usize = 100;
-/// Pages walked when a filter turns out to be ignored.
-const PAGES_MAX: usize = 1_000;
+/// Pages walked at most: ten million licenses.
+const PAGES_MAX: usize = 100_000;
 /// Wait after a 429 that does not say how long.
 const THROTTLE_DEFAULT: Duration = Duration::from_secs(5);
+
+/// Longest wait that is believed.
+const THROTTLE_MAX: Duration = Duration::from_secs(600);
 
 /// What is known after a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,8 +79,9 @@ impl Client {
         Ok(Self { http, base })
     }
 
-    /// Makes one changing call.
+    /// Makes one changing call. Devices are reset one by one: see [`Client::active_devices`].
     pub async fn act(&self, action: &Action) -> Answer {
+        let post = |id: &i64, what: &str| format!("api/v1/licenses/{id}/{what}/");
         match action {
             Action::CreateOrder { body } => {
                 self.send(Method::POST, "api/v1/orders/create_order/", &[], Some(body)).await
@@ -85,30 +89,36 @@ impl Client {
             Action::Update { license_id, changes } => {
                 self.send(Method::PATCH, &format!("api/v1/licenses/{license_id}/"), &[], Some(changes)).await
             }
-            Action::Enable { license_id } => {
-                self.send(Method::POST, &format!("api/v1/licenses/{license_id}/enable/"), &[], None).await
+            Action::Enable { license_id } => self.send(Method::POST, &post(license_id, "enable"), &[], None).await,
+            Action::Disable { license_id } => self.send(Method::POST, &post(license_id, "disable"), &[], None).await,
+            Action::ResetDevices { .. } => Answer::Done { status: 200, body: Value::Null },
+            Action::SetFeatures { license_id, features } => {
+                let rows: Vec<Value> = features.iter().map(|code| json!({"product_feature": code})).collect();
+                let body = json!({"product_features": rows});
+                self.send(Method::POST, &post(license_id, "update_features"), &[], Some(&body)).await
             }
-            Action::Disable { license_id } => {
-                self.send(Method::POST, &format!("api/v1/licenses/{license_id}/disable/"), &[], None).await
-            }
-            Action::ResetDevices { license_id } => self.reset_devices(*license_id).await,
         }
     }
 
-    /// Frees every active device of a license; stops at the first answer that is not a success.
-    async fn reset_devices(&self, license_id: i64) -> Answer {
-        let query = [("license", license_id.to_string()), ("limit", PAGE.to_string())];
-        let listed = self.send(Method::GET, "api/v1/devices/", &query, None).await;
-        let Answer::Done { body, .. } = &listed else { return listed };
-        let devices = body["results"].as_array().into_iter().flatten();
-        let active = devices.filter(|d| d["device_active"].as_bool() == Some(true)).filter_map(|d| wire::id(&d["id"]));
-        for device in active.collect::<Vec<_>>() {
-            let answer = self.send(Method::POST, &format!("api/v1/devices/{device}/reset/"), &[], None).await;
-            if !matches!(answer, Answer::Done { .. }) {
-                return answer;
-            }
+    /// The active devices of a license.
+    ///
+    /// # Errors
+    /// The answer, where the list could not be read.
+    pub async fn active_devices(&self, license_id: i64) -> Result<Vec<i64>, Answer> {
+        let mut devices = Vec::new();
+        let mut pages = self.pages("api/v1/devices/", vec![("license", license_id.to_string())]);
+        while let Some(rows) = pages.next().await? {
+            let active = rows.iter().filter(|d| d["device_active"].as_bool() == Some(true));
+            // A filter may be ignored.
+            let own = active.filter(|d| wire::id(&d["license"]["id"]).is_none_or(|id| id == license_id));
+            devices.extend(own.filter_map(|d| wire::id(&d["id"])));
         }
-        listed
+        Ok(devices)
+    }
+
+    /// Frees one device.
+    pub async fn reset_device(&self, device_id: i64) -> Answer {
+        self.send(Method::POST, &format!("api/v1/devices/{device_id}/reset/"), &[], None).await
     }
 
     /// Reads one license. `Ok(None)`: it does not exist (any more).
@@ -125,29 +135,31 @@ impl Client {
         }
     }
 
-    /// The license of a client order id, looked up directly. A filter may be ignored, so every
-    /// row is compared; the next page is counted from the rows received, never from a URL.
+    /// The licenses of a client order id, looked up directly; more than one is a duplicate.
     ///
     /// # Errors
     /// The answer, where the look-up did not work.
-    pub async fn license_of_order(&self, order_id: &str) -> Result<Option<Observed>, Answer> {
-        let mut offset = 0;
-        for _ in 0..PAGES_MAX {
-            let query =
-                [("order__store_id", order_id.to_owned()), ("limit", PAGE.to_string()), ("offset", offset.to_string())];
-            let answer = self.send(Method::GET, "api/v1/licenses/", &query, None).await;
-            let Answer::Done { body, .. } = answer else { return Err(answer) };
-            let rows =
-                body["results"].as_array().ok_or_else(|| Answer::Ambiguous("the list cannot be read".to_owned()))?;
-            if let Some(row) = rows.iter().find(|r| r["order_store_id"].as_str() == Some(order_id)) {
-                return Ok(wire::observed(row));
-            }
-            offset += rows.len();
-            if rows.is_empty() || body["next"].is_null() {
-                return Ok(None);
-            }
+    pub async fn licenses_of_order(&self, order_id: &str) -> Result<Vec<Observed>, Answer> {
+        let mut found = Vec::new();
+        let mut pages = self.pages("api/v1/licenses/", vec![("order__store_id", order_id.to_owned())]);
+        while let Some(rows) = pages.next().await? {
+            let own = rows.iter().filter(|r| r["order_store_id"].as_str() == Some(order_id));
+            found.extend(own.filter_map(wire::observed));
         }
-        Err(Answer::Ambiguous("the list has too many pages".to_owned()))
+        Ok(found)
+    }
+
+    /// Walks a list page by page.
+    #[must_use]
+    pub fn pages<'a>(&'a self, path: &'a str, query: Vec<(&'static str, String)>) -> Pages<'a> {
+        Pages { client: self, path, query, offset: 0, pages: 0, done: false }
+    }
+
+    async fn page(&self, path: &str, query: &[(&str, String)]) -> Result<Answer, Answer> {
+        match self.send(Method::GET, path, query, None).await {
+            done @ Answer::Done { .. } => Ok(done),
+            other => Err(other),
+        }
     }
 
     async fn send(&self, method: Method, path: &str, query: &[(&str, String)], body: Option<&Value>) -> Answer {
@@ -163,6 +175,57 @@ impl Client {
             Err(e) if e.is_connect() || e.is_builder() => Answer::Unsent(e.without_url().to_string()),
             Err(e) => Answer::Ambiguous(e.without_url().to_string()),
         }
+    }
+}
+
+/// A list that is being walked. Where the next page is, is counted from the rows received: a
+/// page may be cut without a word, and `next` may name another host, which gets no key of ours.
+pub struct Pages<'a> {
+    client: &'a Client,
+    path: &'a str,
+    query: Vec<(&'static str, String)>,
+    offset: usize,
+    pages: usize,
+    done: bool,
+}
+
+impl Pages<'_> {
+    /// Goes on where an earlier walk stopped.
+    #[must_use]
+    pub fn starting_at(mut self, offset: usize) -> Self {
+        self.offset = offset;
+        self
+    }
+
+    /// Whether the last page has been read.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// The rows of the next page; `None`: that was the last one.
+    ///
+    /// # Errors
+    /// The answer, where the page could not be read.
+    pub async fn next(&mut self) -> Result<Option<Vec<Value>>, Answer> {
+        if self.done {
+            return Ok(None);
+        }
+        if self.pages == PAGES_MAX {
+            return Err(Answer::Ambiguous("the list has too many pages".to_owned()));
+        }
+        self.pages += 1;
+        let mut query = self.query.clone();
+        query.extend([("limit", PAGE.to_string()), ("offset", self.offset.to_string())]);
+        let Answer::Done { mut body, .. } = self.client.page(self.path, &query).await? else {
+            return Err(Answer::Ambiguous("the list cannot be read".to_owned()));
+        };
+        let Value::Array(rows) = body["results"].take() else {
+            return Err(Answer::Ambiguous("the list cannot be read".to_owned()));
+        };
+        self.offset += rows.len();
+        self.done = rows.is_empty() || body["next"].is_null();
+        Ok(Some(rows))
     }
 }
 
@@ -188,7 +251,8 @@ async fn answer(mut response: reqwest::Response) -> Answer {
             Answer::Done { status: code, body: serde_json::from_slice(&body).unwrap_or(Value::Null) }
         }
         StatusCode::TOO_MANY_REQUESTS => {
-            Answer::Throttled { wait: retry_after.map_or(THROTTLE_DEFAULT, Duration::from_secs) }
+            let wait = retry_after.map_or(THROTTLE_DEFAULT, Duration::from_secs);
+            Answer::Throttled { wait: wait.min(THROTTLE_MAX) }
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Answer::Unauthorized { status: code },
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Answer::Ambiguous(format!("status {code}")),

@@ -36,7 +36,16 @@ pub fn observed(license: &Value) -> Option<Observed> {
         max_activations: license["max_activations"].as_i64(),
         floating_users: license["floating_users"].as_i64(),
         max_license_users: license["max_license_users"].as_i64(),
+        features: features(&license["product_features"]),
     })
+}
+
+/// Codes of the features of a license, sorted.
+fn features(rows: &Value) -> Vec<String> {
+    let rows = rows.as_array().into_iter().flatten();
+    let codes = rows.filter_map(|r| r["product_feature"]["code"].as_str().or_else(|| r["code"].as_str()));
+    let codes: std::collections::BTreeSet<String> = codes.map(ToOwned::to_owned).collect();
+    codes.into_iter().collect()
 }
 
 /// The license ids in the answer to `create_order`, where it shows them.

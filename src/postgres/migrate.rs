@@ -15,11 +15,15 @@ mod steps {
 const MIGRATION_LOCK: i64 = 0x5375_626c_6564_6765;
 
 /// The tables of every projection, in the order in which they are made.
-pub const PROJECTION_TABLES: [&str; 4] = [
+pub const PROJECTION_TABLES: [&str; 8] = [
     sql!("projections/subscriptions/table.sql"),
+    sql!("projections/books/table.sql"),
     sql!("projections/events/table.sql"),
     sql!("projections/links/table.sql"),
     sql!("projections/licenses/table.sql"),
+    sql!("projections/accounts/table.sql"),
+    sql!("projections/destructive/table.sql"),
+    sql!("projections/overrides/table.sql"),
 ];
 
 /// Why the schema is not where it should be.

@@ -16,6 +16,8 @@ pub struct Checkpoint {
     pub position: i64,
     /// `building` · `ready` · `live` · `previous`.
     pub state: String,
+    /// Of a generation that holds one journal, or a part of it.
+    pub scoped: bool,
 }
 
 /// Everything there is to follow, live generations first.
@@ -30,6 +32,7 @@ pub async fn checkpoints(client: &impl GenericClient) -> Result<Vec<Checkpoint>,
             place: Place { generation: r.get(0), journal: r.get(1) },
             position: r.get(2),
             state: r.get(3),
+            scoped: r.get(4),
         })
         .collect())
 }
@@ -104,7 +107,7 @@ pub async fn ensure(client: &mut deadpool_postgres::Client, journals: &[i32]) ->
     let held = tx.query_opt("SELECT generation FROM control.generations WHERE state = 'live'", &[]).await?;
     let generation: i32 = match held {
         Some(row) => row.get(0),
-        None => open_in(&tx, "live").await?,
+        None => open_in(&tx, "live", None).await?,
     };
     for id in journals {
         tx.execute(
@@ -114,7 +117,8 @@ pub async fn ensure(client: &mut deadpool_postgres::Client, journals: &[i32]) ->
         .await?;
         tx.execute(
             "INSERT INTO control.checkpoints (generation, journal)
-             SELECT generation, $1 FROM control.generations WHERE state <> 'dropped' ON CONFLICT DO NOTHING",
+             SELECT generation, $1 FROM control.generations WHERE state <> 'dropped' AND scope_journal IS NULL
+             ON CONFLICT DO NOTHING",
             &[id],
         )
         .await?;
@@ -123,12 +127,12 @@ pub async fn ensure(client: &mut deadpool_postgres::Client, journals: &[i32]) ->
     Ok(())
 }
 
-async fn open_in(tx: &Transaction<'_>, state: &str) -> Result<i32, DbError> {
+async fn open_in(tx: &Transaction<'_>, state: &str, scope: Option<i32>) -> Result<i32, DbError> {
     let row = tx
         .query_one(
-            "INSERT INTO control.generations (generation, state)
-             SELECT coalesce(max(generation), 0) + 1, $1 FROM control.generations RETURNING generation",
-            &[&state],
+            "INSERT INTO control.generations (generation, state, scope_journal)
+             SELECT coalesce(max(generation), 0) + 1, $1, $2 FROM control.generations RETURNING generation",
+            &[&state, &scope],
         )
         .await?;
     let generation: i32 = row.get(0);
@@ -137,15 +141,20 @@ async fn open_in(tx: &Transaction<'_>, state: &str) -> Result<i32, DbError> {
 }
 
 /// Opens a generation to be built beside the live one. One that an earlier rebuild left behind
-/// half-built is given up: the newest rebuild counts.
+/// half-built is given up: the newest rebuild counts. With `scope` it will never be live itself:
+/// its rows of that journal are to be exchanged with the live ones.
 ///
 /// # Errors
 /// The database cannot be written.
-pub async fn open(client: &mut deadpool_postgres::Client, journals: &[i32]) -> Result<i32, DbError> {
+pub async fn open(
+    client: &mut deadpool_postgres::Client,
+    journals: &[i32],
+    scope: Option<i32>,
+) -> Result<i32, DbError> {
     let tx = client.transaction().await?;
     tx.batch_execute("LOCK TABLE control.generations IN SHARE ROW EXCLUSIVE MODE").await?;
     tx.execute("UPDATE control.generations SET state = 'dropped' WHERE state IN ('building', 'ready')", &[]).await?;
-    let generation = open_in(&tx, "building").await?;
+    let generation = open_in(&tx, "building", scope).await?;
     for id in journals {
         tx.execute("INSERT INTO control.checkpoints (generation, journal) VALUES ($1, $2)", &[&generation, id]).await?;
     }
@@ -194,6 +203,15 @@ async fn are_level(
     Ok(apart.get::<_, i64>(0) == 0)
 }
 
+/// Whether a generation was given up, for a newer one or by an admin.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn is_given_up(client: &impl GenericClient, generation: i32) -> Result<bool, DbError> {
+    let statement = "SELECT state = 'dropped' FROM control.generations WHERE generation = $1";
+    Ok(query_opt(client, statement, &[&generation]).await?.is_none_or(|r| r.get(0)))
+}
+
 /// What a promotion came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Promotion {
@@ -220,6 +238,9 @@ pub async fn promote(client: &mut deadpool_postgres::Client, generation: i32) ->
     if asked.is_none_or(|r| r.get::<_, String>(0) == "dropped") {
         return Ok(Promotion::GivenUp);
     }
+    if live == generation {
+        return Ok(Promotion::Promoted { previous: live }); // another instance was faster
+    }
     let both = vec![live, generation];
     tx.query(
         "SELECT 1 FROM control.checkpoints WHERE generation = ANY($1) ORDER BY journal, generation FOR UPDATE",
@@ -230,6 +251,7 @@ pub async fn promote(client: &mut deadpool_postgres::Client, generation: i32) ->
         return Ok(Promotion::NotCaughtUp);
     }
     tx.execute(sql!("projections/subscriptions/carry_marks.sql"), &[&live, &generation]).await?;
+    tx.execute(sql!("projections/subscriptions/carry_superseded.sql"), &[&live, &generation]).await?;
     tx.execute("UPDATE control.live SET generation = $1", &[&generation]).await?;
     tx.execute(
         "UPDATE control.generations SET state = 'dropped' WHERE state = 'previous' AND generation <> $1",
@@ -262,11 +284,16 @@ pub async fn discard(client: &deadpool_postgres::Client, generation: i32) -> Res
 }
 
 /// Drops the rows of generations that were given up.
-async fn sweep(client: &deadpool_postgres::Client) -> Result<(), DbError> {
+///
+/// # Errors
+/// The database cannot be written.
+pub async fn sweep(client: &deadpool_postgres::Client) -> Result<(), DbError> {
     let rows = client
         .query(
-            "SELECT DISTINCT c.generation FROM control.checkpoints c
-             JOIN control.generations g ON g.generation = c.generation WHERE g.state = 'dropped'",
+            "SELECT g.generation FROM control.generations g
+             WHERE g.state = 'dropped'
+               AND (EXISTS (SELECT 1 FROM control.checkpoints c WHERE c.generation = g.generation)
+                    OR to_regclass('projection.subscriptions_g' || g.generation) IS NOT NULL)",
             &[],
         )
         .await?;

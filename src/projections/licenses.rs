@@ -6,6 +6,7 @@ use tokio_postgres::Row;
 
 use super::Place;
 use crate::domain::license::LicenseRecord;
+use crate::domain::state::State;
 use crate::postgres::{DbError, execute, query};
 use crate::sql;
 
@@ -41,6 +42,19 @@ pub async fn of_subscriptions(
     query(client, sql!("projections/licenses/of_subscriptions.sql"), &params).await?.iter().map(record_of).collect()
 }
 
+/// The records of one subscription, under whichever of its ids they were made.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn of_state(
+    client: &impl GenericClient,
+    place: Place,
+    source: &str,
+    state: &State,
+) -> Result<Vec<LicenseRecord>, DbError> {
+    Ok(state.adopt(of_subscriptions(client, place, source, &state.license_ids()).await?))
+}
+
 /// Records with an intent that has been without outcome since `before` or earlier.
 ///
 /// # Errors
@@ -53,6 +67,60 @@ pub async fn open(
 ) -> Result<Vec<LicenseRecord>, DbError> {
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&place.generation, &place.journal, &before, &limit];
     query(client, sql!("projections/licenses/open.sql"), &params).await?.iter().map(record_of).collect()
+}
+
+/// Records to be looked at once more: a slow request may have been done after the first look.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn recheck(
+    client: &impl GenericClient,
+    place: Place,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<LicenseRecord>, DbError> {
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&place.generation, &place.journal, &now, &limit];
+    query(client, sql!("projections/licenses/recheck.sql"), &params).await?.iter().map(record_of).collect()
+}
+
+/// Records that are not as we left them.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn drifted(client: &impl GenericClient, place: Place, limit: i64) -> Result<Vec<LicenseRecord>, DbError> {
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&place.generation, &place.journal, &limit];
+    query(client, sql!("projections/licenses/drifted.sql"), &params).await?.iter().map(record_of).collect()
+}
+
+/// How many enabled licenses of a source end by their own date, and when; the earliest dates.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn lapsing(
+    client: &impl GenericClient,
+    place: Place,
+    source: &str,
+    dates: i64,
+) -> Result<Vec<(String, i64)>, DbError> {
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&place.generation, &place.journal, &source, &dates];
+    let rows = query(client, sql!("projections/licenses/lapsing.sql"), &params).await?;
+    Ok(rows.iter().map(|r| (r.get("valid_until"), r.get("licenses"))).collect())
+}
+
+/// One page of all records, by order id.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn page(
+    client: &impl GenericClient,
+    place: Place,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<LicenseRecord>, DbError> {
+    let any: Option<&str> = None;
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+        [&place.generation, &place.journal, &after, &limit, &any];
+    query(client, sql!("projections/licenses/list.sql"), &params).await?.iter().map(record_of).collect()
 }
 
 /// Saves records.
@@ -70,10 +138,24 @@ pub async fn save(client: &impl GenericClient, place: Place, records: &[LicenseR
     let licenses: Vec<Option<i64>> = records.iter().map(|r| r.observed.as_ref().map(|o| o.license_id)).collect();
     let states: Vec<&str> = records.iter().map(LicenseRecord::state).collect();
     let open: Vec<Option<DateTime<Utc>>> = records.iter().map(|r| r.open.as_ref().map(|o| o.recorded_at)).collect();
+    let recheck: Vec<Option<DateTime<Utc>>> = records.iter().map(|r| r.recheck_at).collect();
+    let drifted: Vec<bool> = records.iter().map(|r| r.seen.is_some() || (r.gone && !r.given_up)).collect();
     execute(
         client,
         sql!("projections/licenses/save.sql"),
-        &[&place.generation, &place.journal, &orders, &sources, &subscriptions, &licenses, &states, &json, &open],
+        &[
+            &place.generation,
+            &place.journal,
+            &orders,
+            &sources,
+            &subscriptions,
+            &licenses,
+            &states,
+            &json,
+            &open,
+            &recheck,
+            &drifted,
+        ],
     )
     .await?;
     Ok(())

@@ -30,6 +30,10 @@ pub struct Folded {
     pub next_transition_at: Option<DateTime<Utc>>,
     /// The reconciler should compare it.
     pub dirty: bool,
+    /// The book it is a chain of.
+    pub book: Option<String>,
+    /// Another chain of its book has taken it in: it is there for its licenses alone.
+    pub superseded: bool,
 }
 
 fn state_of(row: &Row, column: &str) -> Result<State, DbError> {
@@ -46,6 +50,30 @@ pub async fn load(client: &impl GenericClient, place: Place, ids: &[String]) -> 
     let rows =
         query(client, sql!("projections/subscriptions/load.sql"), &[&place.generation, &place.journal, &ids]).await?;
     Ok(rows.iter().map(held).collect())
+}
+
+/// The chains that some books were split into, and what has those ids, each with its book.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn of_books(
+    client: &impl GenericClient,
+    place: Place,
+    books: &[String],
+    ids: &[String],
+) -> Result<Vec<(String, Held)>, DbError> {
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&place.generation, &place.journal, &books, &ids];
+    let rows = query(client, sql!("projections/subscriptions/of_books.sql"), &params).await?;
+    Ok(rows.iter().map(|row| (row.get::<_, Option<String>>("book").unwrap_or_default(), held(row))).collect())
+}
+
+/// The book that a subscription is a chain of.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn book_of(client: &impl GenericClient, place: Place, id: &str) -> Result<Option<String>, DbError> {
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&place.generation, &place.journal, &id];
+    Ok(query(client, sql!("projections/subscriptions/book.sql"), &params).await?.first().map(|row| row.get("book")))
 }
 
 /// A state that this build cannot read is one of another fold: it is folded anew.
@@ -82,6 +110,8 @@ pub async fn save(
     let uncertain: Vec<bool> = rows.iter().map(|r| r.state.uncertain).collect();
     let next: Vec<Option<DateTime<Utc>>> = rows.iter().map(|r| r.next_transition_at).collect();
     let dirty: Vec<bool> = rows.iter().map(|r| r.dirty).collect();
+    let superseded: Vec<bool> = rows.iter().map(|r| r.superseded).collect();
+    let books: Vec<Option<&str>> = rows.iter().map(|r| r.book.as_deref()).collect();
     execute(
         client,
         sql!("projections/subscriptions/save.sql"),
@@ -100,6 +130,8 @@ pub async fn save(
             &next,
             &dirty,
             &now,
+            &books,
+            &superseded,
         ],
     )
     .await?;
@@ -133,6 +165,16 @@ pub async fn page(client: &impl GenericClient, place: Place, after: &str, limit:
         &[&place.generation, &place.journal, &after, &limit],
     )
     .await?;
+    rows.iter().map(|row| state_of(row, "state")).collect()
+}
+
+/// One page of the subscriptions that are no chain of a book, by id.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn alone(client: &impl GenericClient, place: Place, after: &str, limit: i64) -> Result<Vec<State>, DbError> {
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&place.generation, &place.journal, &after, &limit];
+    let rows = query(client, sql!("projections/subscriptions/alone.sql"), &params).await?;
     rows.iter().map(|row| state_of(row, "state")).collect()
 }
 
@@ -204,5 +246,34 @@ pub async fn dirty(
 pub async fn clean(client: &impl GenericClient, place: Place, id: &str, version: i64) -> Result<(), DbError> {
     execute(client, sql!("projections/subscriptions/clean.sql"), &[&place.generation, &place.journal, &id, &version])
         .await?;
+    Ok(())
+}
+
+/// Marks a subscription for the reconciler, if there is one.
+///
+/// # Errors
+/// The database cannot be written.
+pub async fn mark(client: &impl GenericClient, place: Place, id: &str, now: DateTime<Utc>) -> Result<(), DbError> {
+    execute(client, sql!("projections/subscriptions/mark_one.sql"), &[&place.generation, &place.journal, &id, &now])
+        .await?;
+    Ok(())
+}
+
+/// Takes out subscriptions that are now called otherwise, and gives their events the new name.
+///
+/// # Errors
+/// The database cannot be written.
+pub async fn rename(
+    client: &impl GenericClient,
+    place: Place,
+    names: &[(String, Option<String>)],
+) -> Result<(), DbError> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let (old, new): (Vec<&String>, Vec<&Option<String>>) = names.iter().map(|(old, new)| (old, new)).unzip();
+    execute(client, sql!("projections/subscriptions/remove.sql"), &[&place.generation, &place.journal, &old]).await?;
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&place.generation, &place.journal, &old, &new];
+    execute(client, sql!("projections/events/rename.sql"), &params).await?;
     Ok(())
 }

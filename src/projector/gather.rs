@@ -88,7 +88,7 @@ pub fn link_of(child: &str, parent: &str) -> Option<Link> {
 }
 
 fn entity_of(key: &str) -> Option<Entity> {
-    const KINDS: [EntityKind; 8] = [
+    const KINDS: [EntityKind; 11] = [
         EntityKind::Subscription,
         EntityKind::Invoice,
         EntityKind::PaymentIntent,
@@ -97,6 +97,9 @@ fn entity_of(key: &str) -> Option<Entity> {
         EntityKind::Refund,
         EntityKind::Dispute,
         EntityKind::Customer,
+        EntityKind::Product,
+        EntityKind::Book,
+        EntityKind::Row,
     ];
     let (prefix, id) = key.split_once(':')?;
     KINDS.into_iter().find(|k| k.prefix() == prefix).map(|kind| Entity::new(kind, id))

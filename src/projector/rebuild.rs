@@ -6,29 +6,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::Client;
+use deadpool_postgres::{Client, GenericClient};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::{Projector, database_now};
-use crate::domain::entitlement::SourceContext;
-use crate::domain::plan::{Step as Call, deserved, diff};
+use super::Projector;
 use crate::ledger::append::{AppendError, NewDelivery, append};
-use crate::ledger::{journal, rules};
+use crate::ledger::journal;
 use crate::postgres::{DbError, execute, query};
+use crate::projections::Place;
 use crate::projections::generations::{self, Promotion};
-use crate::projections::{Place, licenses, subscriptions};
 use crate::sql;
+
+mod compare;
+mod customer;
+mod scope;
+
+pub use compare::{Difference, differences};
+pub use scope::{Scope, Target};
 
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(500);
 /// Rebuilds that are listed.
 const LIST_MAX: i64 = 100;
-/// Differing subscriptions whose calls are worked out; more are only counted.
-const CALLS_FOR_MAX: usize = 1_000;
 
 /// A rebuild, with its progress.
 #[derive(Debug, Clone, Serialize)]
@@ -36,6 +39,7 @@ pub struct Rebuild {
     pub id: Uuid,
     /// `building` · `catching_up` · `ready` · `promoted` · `cancelled` · `rolled_back` · `failed`.
     pub state: String,
+    pub scope: Scope,
     pub generation: i32,
     pub promote: String,
     pub who: String,
@@ -49,14 +53,6 @@ pub struct Rebuild {
     pub calls: Option<i64>,
 }
 
-/// One subscription or license that is not the same in both generations.
-#[derive(Debug, Clone, Serialize)]
-pub struct Difference {
-    pub what: String,
-    /// The LicenseSpring calls that would follow from the new generation.
-    pub calls: Vec<Call>,
-}
-
 impl Rebuild {
     fn from_row(row: &tokio_postgres::Row) -> Self {
         let (done, total, seconds): (i64, i64, i64) =
@@ -66,6 +62,7 @@ impl Rebuild {
         let running = matches!(state.as_str(), "building" | "catching_up");
         Self {
             id: row.get("id"),
+            scope: Scope { source: row.get("source"), customer: row.get("customer") },
             generation: row.get("generation"),
             promote: row.get("promote"),
             who: row.get("who"),
@@ -94,57 +91,92 @@ pub async fn list(client: &Client, id: Option<Uuid>) -> Result<Vec<Rebuild>, DbE
         .collect())
 }
 
-/// An admin act is an event: who, what, why.
+/// An admin act is an event: who, what, why; in the journal of the source it is about, or of the system.
 async fn record(
     projector: &Projector,
     client: &Client,
     act: &str,
-    id: Uuid,
+    rebuild: (Uuid, &Scope),
     who: &str,
     reason: &str,
 ) -> Result<(), AppendError> {
-    let now = Utc::now();
-    let body = json!({"act": act, "rebuild": id, "who": who, "reason": reason});
-    let delivery = NewDelivery::own(act, &format!("{act}:{id}"), &body, now);
-    append(client, projector.registry.system, None, &[delivery]).await?;
+    let (id, scope) = rebuild;
+    let registry = &projector.registry;
+    let source = scope.source.as_ref().and_then(|name| registry.sources.get(name));
+    let body = json!({"act": act, "rebuild": id, "scope": scope, "who": who, "reason": reason});
+    let delivery = NewDelivery::own(act, &format!("{act}:{id}"), &body, Utc::now());
+    append(client, source.map_or(registry.system, |s| s.journal), None, &[delivery]).await?;
     projector.wake.notify_one();
     Ok(())
 }
 
-/// Starts a rebuild of everything; it takes the place of one that is not finished.
+/// Starts a rebuild; it takes the place of one that is not finished.
 ///
 /// # Errors
-/// A journal is not configured here, or the database cannot be written.
-pub async fn start(projector: &Projector, who: &str, reason: &str, promote: &str) -> Result<Rebuild, ActError> {
+/// The scope names nothing, a journal is not configured here, or the database cannot be written.
+pub async fn start(
+    projector: &Projector,
+    scope: &Scope,
+    who: &str,
+    reason: &str,
+    promote: &str,
+) -> Result<Rebuild, ActError> {
     let mut client = projector.pool.get().await?;
     let journals = journal::all(&client).await?;
-    if let Some(unknown) = journals.values().find(|j| !projector.registry.knows(j.id)) {
+    let target = scope.target(projector, &client).await?;
+    if target.is_none()
+        && let Some(unknown) = journals.values().find(|j| !projector.registry.knows(j.id))
+    {
         return Err(ActError::UnknownJournal(unknown.name.clone()));
     }
     let id = Uuid::now_v7();
-    record(projector, &client, "rebuild_started", id, who, reason).await?;
+    record(projector, &client, "rebuild_started", (id, scope), who, reason).await?;
     for other in list(&client, None).await? {
-        move_to(&client, other.id, &["building", "catching_up", "ready"], "cancelled", None).await?;
+        move_to(&client, other.id, &["building", "catching_up", "ready"], "cancelled", Found::default()).await?;
     }
-    let journals: Vec<i32> = journals.into_keys().collect();
-    let generation = generations::open(&mut client, &journals).await?;
-    execute(&client, sql!("schema/statements/rebuild_create.sql"), &[&id, &generation, &promote, &who, &reason])
-        .await?;
+    let generation = match target {
+        Some(target) => target.open(&mut client).await?,
+        None => generations::open(&mut client, &journals.into_keys().collect::<Vec<_>>(), None).await?,
+    };
+    execute(
+        &client,
+        sql!("schema/statements/rebuild_create.sql"),
+        &[&id, &generation, &promote, &who, &reason, &scope.source, &scope.customer],
+    )
+    .await?;
     projector.wake.notify_one();
     let made = list(&client, Some(id)).await?.into_iter().next();
     Ok(made.ok_or_else(|| DbError::Corrupt("the rebuild is gone".to_owned()))?)
 }
 
+/// What is known of a rebuild when it moves on.
+#[derive(Debug, Clone, Copy, Default)]
+struct Found {
+    differences: Option<i64>,
+    calls: Option<i64>,
+    events: Option<i64>,
+}
+
 async fn move_to(
-    client: &Client,
+    client: &impl GenericClient,
     id: Uuid,
     from: &[&str],
     to: &str,
-    found: Option<(i64, i64)>,
+    found: Found,
 ) -> Result<bool, DbError> {
-    let (differences, calls) = (found.map(|f| f.0), found.map(|f| f.1));
-    Ok(execute(client, sql!("schema/statements/rebuild_move.sql"), &[&id, &from, &to, &differences, &calls]).await?
-        == 1)
+    let Found { differences, calls, events } = found;
+    let statement = sql!("schema/statements/rebuild_move.sql");
+    Ok(execute(client, statement, &[&id, &from, &to, &differences, &calls, &events]).await? == 1)
+}
+
+/// The same, where it must be in that state. `None`: one that no admin asked for through the API.
+async fn must_move(client: &impl GenericClient, id: Option<Uuid>, from: &str, to: &str) -> Result<(), ActError> {
+    match id {
+        Some(id) if !move_to(client, id, &[from], to, Found::default()).await? => {
+            Err(ActError::WrongState(format!("not {from} any more")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Why an act on a rebuild did not happen.
@@ -157,6 +189,11 @@ pub enum ActError {
     /// Its rows can only be made by who knows its provider; a new generation would lose them.
     #[error("the journal {0} is not in this instance's configuration: name it there, then rebuild")]
     UnknownJournal(String),
+    /// A field of the scope names nothing.
+    #[error("{0}: {1}")]
+    Scope(&'static str, String),
+    #[error("{0} events speak of this customer: rebuild the source instead")]
+    TooLarge(usize),
     #[error(transparent)]
     Append(#[from] AppendError),
 }
@@ -176,7 +213,7 @@ impl From<deadpool_postgres::PoolError> for ActError {
 /// Tries so often to find both generations at equal positions.
 const LEVEL_TRIES_MAX: usize = 100;
 
-/// Swaps a ready rebuild in.
+/// Swaps a ready rebuild in, or exchanges its rows.
 ///
 /// # Errors
 /// It is not ready, or the live generation keeps moving.
@@ -185,9 +222,17 @@ pub async fn promote(projector: &Projector, rebuild: &Rebuild, who: &str, reason
         return Err(ActError::WrongState(rebuild.state.clone()));
     }
     let mut client = projector.pool.get().await?;
-    record(projector, &client, "rebuild_promoted", rebuild.id, who, reason).await?;
-    swap(projector, &mut client, rebuild.generation).await?;
-    move_to(&client, rebuild.id, &["ready"], "promoted", None).await?;
+    let target = rebuild.scope.target(projector, &client).await?;
+    record(projector, &client, "rebuild_promoted", (rebuild.id, &rebuild.scope), who, reason).await?;
+    match target {
+        Some(target) => {
+            target.promote(projector, &mut client, rebuild.generation, Some(rebuild.id)).await?;
+        }
+        None => {
+            swap(projector, &mut client, rebuild.generation).await?;
+            move_to(&client, rebuild.id, &["ready"], "promoted", Found::default()).await?;
+        }
+    }
     info!(rebuild = %rebuild.id, generation = rebuild.generation, "a rebuild was promoted");
     Ok(())
 }
@@ -198,29 +243,37 @@ pub async fn promote(projector: &Projector, rebuild: &Rebuild, who: &str, reason
 /// It is over already.
 pub async fn cancel(projector: &Projector, rebuild: &Rebuild, who: &str, reason: &str) -> Result<(), ActError> {
     let client = projector.pool.get().await?;
-    if !move_to(&client, rebuild.id, &["building", "catching_up", "ready"], "cancelled", None).await? {
+    if !move_to(&client, rebuild.id, &["building", "catching_up", "ready"], "cancelled", Found::default()).await? {
         return Err(ActError::WrongState(rebuild.state.clone()));
     }
-    record(projector, &client, "rebuild_cancelled", rebuild.id, who, reason).await?;
+    record(projector, &client, "rebuild_cancelled", (rebuild.id, &rebuild.scope), who, reason).await?;
     generations::discard(&client, rebuild.generation).await?;
     Ok(())
 }
 
-/// Swaps the generation before a promoted rebuild back in; it has been following all the time.
+/// Swaps the generation before a promoted rebuild back in, or the rows it took the place of; they
+/// have been following all the time.
 ///
 /// # Errors
 /// The rebuild is not the one that is live, or nothing is left to go back to.
 pub async fn roll_back(projector: &Projector, rebuild: &Rebuild, who: &str, reason: &str) -> Result<(), ActError> {
     let mut client = projector.pool.get().await?;
+    let gone = || ActError::WrongState(format!("{}, and not the one that is live", rebuild.state));
+    let act = (rebuild.id, &rebuild.scope);
+    if let Some(target) = rebuild.scope.target(projector, &client).await? {
+        if rebuild.state != "promoted" || generations::is_given_up(&client, rebuild.generation).await? {
+            return Err(gone());
+        }
+        record(projector, &client, "rebuild_rolled_back", act, who, reason).await?;
+        return target.roll_back(projector, &mut client, rebuild.generation, Some(rebuild.id)).await;
+    }
     let checkpoints = generations::checkpoints(&client).await?;
     let is_live = checkpoints.iter().any(|c| c.state == "live" && c.place.generation == rebuild.generation);
-    let previous = checkpoints.iter().find(|c| c.state == "previous").map(|c| c.place.generation);
-    let (true, "promoted", Some(previous)) = (is_live, rebuild.state.as_str(), previous) else {
-        return Err(ActError::WrongState(format!("{}, and not the one that is live", rebuild.state)));
-    };
-    record(projector, &client, "rebuild_rolled_back", rebuild.id, who, reason).await?;
+    let previous = checkpoints.iter().find(|c| c.state == "previous" && !c.scoped).map(|c| c.place.generation);
+    let (true, "promoted", Some(previous)) = (is_live, rebuild.state.as_str(), previous) else { return Err(gone()) };
+    record(projector, &client, "rebuild_rolled_back", act, who, reason).await?;
     swap(projector, &mut client, previous).await?;
-    move_to(&client, rebuild.id, &["promoted"], "rolled_back", None).await?;
+    move_to(&client, rebuild.id, &["promoted"], "rolled_back", Found::default()).await?;
     Ok(())
 }
 
@@ -246,78 +299,6 @@ async fn follow(projector: &Projector, client: &Client, generation: i32) -> Resu
     Ok(())
 }
 
-/// What is not the same in a rebuild's generation and the live one, and the calls that would follow.
-///
-/// # Errors
-/// The live generation keeps moving, or the database cannot be read.
-pub async fn differences(
-    projector: &Projector,
-    client: &mut Client,
-    generation: i32,
-) -> Result<Vec<Difference>, ActError> {
-    let live = generations::live(client).await?;
-    let Some(live_generation) = live.values().next().map(|l| l.generation) else { return Ok(Vec::new()) };
-    let differing = level_differences(projector, client, live_generation, generation).await?;
-    let adopted = rules::adopted(client, projector.registry.system).await?;
-    let now = database_now(client).await?;
-    let mut found = Vec::new();
-    for what in differing {
-        let calls = if found.len() < CALLS_FOR_MAX {
-            calls(projector, client, generation, live_generation, &what, &adopted, now).await?
-        } else {
-            Vec::new()
-        };
-        found.push(Difference { what, calls });
-    }
-    Ok(found)
-}
-
-/// Compared at equal positions: what only one of the two has read yet is no difference.
-async fn level_differences(
-    projector: &Projector,
-    client: &mut Client,
-    live: i32,
-    generation: i32,
-) -> Result<Vec<String>, ActError> {
-    let followed: Vec<i32> = generations::checkpoints(client)
-        .await?
-        .iter()
-        .filter(|c| c.place.generation == generation && projector.registry.knows(c.place.journal))
-        .map(|c| c.place.journal)
-        .collect();
-    if followed.is_empty() {
-        return Ok(Vec::new()); // given up: its rows are gone
-    }
-    for _ in 0..LEVEL_TRIES_MAX {
-        if let Some(found) = generations::differences(client, live, generation, &followed).await? {
-            return Ok(found);
-        }
-        follow(projector, client, generation).await?;
-    }
-    Err(ActError::NotCaughtUp)
-}
-
-async fn calls(
-    projector: &Projector,
-    client: &Client,
-    generation: i32,
-    live_generation: i32,
-    what: &str,
-    adopted: &rules::Adopted,
-    now: DateTime<Utc>,
-) -> Result<Vec<Call>, DbError> {
-    let Some((source, id)) = what.split_once('/') else { return Ok(Vec::new()) };
-    let Some(source) = projector.registry.sources.get(source) else { return Ok(Vec::new()) };
-    let Some(account) = projector.registry.accounts.get(&source.account) else { return Ok(Vec::new()) };
-    let place = Place { generation, journal: source.journal };
-    let ids = [id.to_owned()];
-    let Some(held) = subscriptions::load(client, place, &ids).await?.into_iter().next() else { return Ok(Vec::new()) };
-    let licenses_at = Place { generation: live_generation, journal: account.journal };
-    let licenses = licenses::of_subscriptions(client, licenses_at, &source.name, &ids).await?;
-    let context = SourceContext { name: &source.name, live: source.settings.livemode };
-    Ok(diff(&deserved(&held.state, context, &adopted.rules, now), &licenses, &held.state))
-}
-
 /// Looks after rebuilds until told to stop.
 pub async fn run(projector: Projector, mut stop: watch::Receiver<bool>) {
     let saved = Arc::clone(&projector.saved);
@@ -333,41 +314,57 @@ pub async fn run(projector: Projector, mut stop: watch::Receiver<bool>) {
     }
 }
 
-async fn look(projector: &Projector) -> Result<(), ActError> {
+/// One that cannot go on holds up no other.
+async fn look(projector: &Projector) -> Result<(), DbError> {
     let mut client = projector.pool.get().await?;
     for rebuild in list(&client, None).await? {
-        match rebuild.state.as_str() {
-            "building" if caught_up(&client, rebuild.generation).await? => {
-                move_to(&client, rebuild.id, &["building"], "catching_up", None).await?;
+        match go_on(projector, &mut client, &rebuild).await {
+            Ok(()) | Err(ActError::Scope("source", _) | ActError::NotCaughtUp) => {} // another instance's, or later
+            Err(e @ (ActError::TooLarge(_) | ActError::Scope(..))) => {
+                warn!(rebuild = %rebuild.id, error = %e, "a rebuild failed");
+                let running = ["building", "catching_up", "ready"];
+                move_to(&client, rebuild.id, &running, "failed", Found::default()).await?;
+                generations::discard(&client, rebuild.generation).await?;
             }
-            "catching_up" => compare(projector, &mut client, &rebuild).await?,
-            "ready"
-                if rebuild.promote == "always"
-                    || (rebuild.promote == "when_equal" && rebuild.differences == Some(0)) =>
-            {
-                promote(projector, &rebuild, &rebuild.who, &rebuild.reason).await?;
-            }
-            _ => {}
+            Err(e) => error!(rebuild = %rebuild.id, error = %e, "a rebuild cannot go on; trying again"),
         }
     }
     Ok(())
 }
 
+async fn go_on(projector: &Projector, client: &mut Client, rebuild: &Rebuild) -> Result<(), ActError> {
+    match rebuild.state.as_str() {
+        "building" if caught_up(projector, client, rebuild).await? => {
+            move_to(client, rebuild.id, &["building"], "catching_up", Found::default()).await?;
+        }
+        "catching_up" => {
+            let (found, events) = compare::counted(projector, client, rebuild).await?;
+            let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+            let calls = found.iter().map(|d| d.calls.len()).sum();
+            let found =
+                Found { differences: Some(count(found.len())), calls: Some(count(calls)), events: events.map(count) };
+            move_to(client, rebuild.id, &["catching_up"], "ready", found).await?;
+        }
+        "ready"
+            if rebuild.promote == "always" || (rebuild.promote == "when_equal" && rebuild.differences == Some(0)) =>
+        {
+            promote(projector, rebuild, &rebuild.who, &rebuild.reason).await?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
 /// Every journal was read to where its tail is now.
-async fn caught_up(client: &Client, generation: i32) -> Result<bool, DbError> {
+async fn caught_up(projector: &Projector, client: &Client, rebuild: &Rebuild) -> Result<bool, ActError> {
+    let generation = rebuild.generation;
+    if let Some(target) = rebuild.scope.target(projector, client).await? {
+        return Ok(target.is_caught_up(client, generation).await?);
+    }
     for checkpoint in generations::checkpoints(client).await?.iter().filter(|c| c.place.generation == generation) {
         if checkpoint.position < journal::tail(client, checkpoint.place.journal).await? {
             return Ok(false);
         }
     }
     Ok(true)
-}
-
-async fn compare(projector: &Projector, client: &mut Client, rebuild: &Rebuild) -> Result<(), ActError> {
-    follow(projector, client, rebuild.generation).await?;
-    let found = differences(projector, client, rebuild.generation).await?;
-    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-    let calls = found.iter().map(|d| d.calls.len()).sum();
-    move_to(client, rebuild.id, &["catching_up"], "ready", Some((count(found.len()), count(calls)))).await?;
-    Ok(())
 }

@@ -5,19 +5,21 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 
-use super::gather;
 use super::meaning::Meaning;
+use super::{books, gather};
 use crate::domain::FOLD_VERSION;
 use crate::domain::entitlement::SourceContext;
-use crate::domain::fact::{EntityKind, FactBody, Link};
+use crate::domain::fact::{Entity, EntityKind, Fact, FactBody, Link};
 use crate::domain::plan::deserved;
 use crate::domain::rules::Rules;
 use crate::domain::state::{Recorded, State, fold};
+use crate::ledger::rules::Adopted;
 use crate::postgres::DbError;
 use crate::projections::Place;
 use crate::projections::events::{self, EventRow, EventStatus};
 use crate::projections::links::{self, Edge};
-use crate::projections::subscriptions::{self, Folded, Held};
+use crate::projections::overrides::{self, OverrideRow};
+use crate::projections::subscriptions::{self, Folded};
 use crate::registry::Source;
 use crate::telemetry::meter;
 
@@ -26,23 +28,57 @@ pub(super) async fn project(
     client: &impl GenericClient,
     place: Place,
     source: &Source,
-    rules: &Rules,
+    adopted: &Adopted,
     from: i64,
     meanings: &[Meaning],
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
     let poison = |m: &&Meaning| m.trouble.as_ref().is_some_and(|(s, _)| *s == EventStatus::Quarantined);
     meanings.iter().filter(poison).for_each(|_| meter::quarantined(&source.name));
+    overrides::save(client, place, &granted(meanings)).await?;
     let new_edges = note(client, place, meanings).await?;
     let touched = touched(client, place, meanings, &new_edges).await?;
     let refold = needs_refold(client, place, &touched, &new_edges, from).await?;
-    let to = meanings.last().map_or(from, |m| m.position);
+    // A batch of earlier events, read again, does not end what is known.
+    let to = meanings.last().map_or(from, |m| m.position.max(from));
     let work = Work { place, source, meanings, touched: &touched, to };
-    let states = work.fold_all(client, &refold).await?;
-    let context = SourceContext { name: &source.name, live: source.settings.livemode };
-    let rows: Vec<Folded> = states.into_iter().map(|(state, held)| row(state, held, context, rules, now)).collect();
+    let (kept, folded): (Vec<Unit>, Vec<Unit>) =
+        work.fold_all(client, &refold).await?.into_iter().partition(Unit::is_book);
+    let mut found: Vec<Found> = folded.iter().flat_map(Unit::found).collect();
+    let mut rows: Vec<Folded> =
+        folded.into_iter().map(|unit| row(unit.state, unit.before.as_deref(), source, &adopted.rules, now)).collect();
+    let spoke: Vec<(i64, String)> = kept.iter().flat_map(|unit| unit.spoke.clone()).collect();
+    let states: Vec<State> = kept.into_iter().map(|unit| unit.state).collect();
+    let split = books::split(client, place, source, adopted, &states, now).await?;
+    rows.extend(split.rows);
+    let customers: HashMap<&str, Option<&str>> =
+        rows.iter().map(|r| (r.state.subscription_id.as_str(), r.state.customer_id())).collect();
+    found.extend(spoke.into_iter().filter_map(|(position, entity)| {
+        let chain = split.homes.get(&entity)?;
+        Some((position, chain.clone(), customers.get(chain.as_str()).copied().flatten().map(ToOwned::to_owned)))
+    }));
     subscriptions::save(client, place, &rows, now).await?;
-    events::save(client, place, &event_rows(meanings, &touched, &rows)).await
+    let known = Known { touched: &touched, customers, homes: &split.homes };
+    events::linked(client, place, &found).await?;
+    events::save(client, place, &meanings.iter().map(|m| event_row(m, &known)).collect::<Vec<_>>()).await
+}
+
+/// What admins said in this batch.
+fn granted(meanings: &[Meaning]) -> Vec<OverrideRow> {
+    let said = |m: &Meaning| {
+        let position = m.position;
+        let of = move |f: &Fact| match &f.body {
+            FactBody::Override { id, value } => Some(OverrideRow {
+                id: id.clone(),
+                subscription_id: f.entity.id.clone(),
+                granted: (!value.withdrawn).then_some(position),
+                withdrawn: value.withdrawn.then_some(position),
+            }),
+            _ => None,
+        };
+        m.translation.facts.iter().filter_map(of).collect::<Vec<_>>()
+    };
+    meanings.iter().flat_map(said).collect()
 }
 
 /// Saves mentions and edges; answers with the edges that are new.
@@ -122,41 +158,78 @@ struct Work<'a> {
     to: i64,
 }
 
+/// What is folded as one: a subscription, or a book.
+struct Unit {
+    key: String,
+    state: State,
+    /// The hash of the state before, where there is one.
+    before: Option<String>,
+    /// Where it was folded anew: which event spoke of which entity of it.
+    spoke: Vec<(i64, String)>,
+}
+
+/// Position, subscription and customer of an event that may have been unlinked.
+type Found = (i64, String, Option<String>);
+
+impl Unit {
+    fn is_book(&self) -> bool {
+        is_book(&self.key)
+    }
+
+    fn found(&self) -> impl Iterator<Item = Found> {
+        let customer = self.state.customer_id().map(ToOwned::to_owned);
+        self.spoke.iter().map(move |(position, _)| (*position, self.state.subscription_id.clone(), customer.clone()))
+    }
+}
+
+fn is_book(key: &str) -> bool {
+    key.starts_with("book:")
+}
+
+/// A state as it was saved, with its fold version and hash.
+type Saved = (State, i32, Option<String>);
+
 impl Work<'_> {
-    /// Folds every touched subscription: onto its state where all that is new is later, from
-    /// its bytes otherwise.
-    async fn fold_all(
-        &self,
-        client: &impl GenericClient,
-        refold: &BTreeSet<String>,
-    ) -> Result<Vec<(State, Option<Held>)>, DbError> {
-        let ids: Vec<String> = self.touched.subscriptions.iter().map(|s| id_of(s).to_owned()).collect();
-        let mut held: HashMap<String, Held> = subscriptions::load(client, self.place, &ids)
-            .await?
-            .into_iter()
-            .map(|h| (h.state.subscription_id.clone(), h))
-            .collect();
+    /// Folds everything touched: onto its state where all that is new is later, from its bytes
+    /// otherwise.
+    async fn fold_all(&self, client: &impl GenericClient, refold: &BTreeSet<String>) -> Result<Vec<Unit>, DbError> {
+        let mut saved = self.saved(client).await?;
         let mut fresh = self.fresh();
-        let mut states = Vec::with_capacity(ids.len());
+        let mut units = Vec::with_capacity(self.touched.subscriptions.len());
         let mut anew = Vec::new();
-        for subscription in &self.touched.subscriptions {
-            let known = held.remove(id_of(subscription));
-            let (facts, links) = fresh.remove(subscription).unwrap_or_default();
-            match known {
-                Some(mut known)
-                    if !refold.contains(subscription)
-                        && known.fold_version == FOLD_VERSION
-                        && known.state.can_advance(&facts) =>
+        for key in &self.touched.subscriptions {
+            let (facts, links) = fresh.remove(key).unwrap_or_default();
+            match saved.remove(key) {
+                Some((mut state, version, before))
+                    if !refold.contains(key) && version == FOLD_VERSION && state.can_advance(&facts) =>
                 {
-                    let mut state = std::mem::take(&mut known.state);
                     state.advance(facts, links);
-                    states.push((state, Some(known)));
+                    units.push(Unit { key: key.clone(), state, before, spoke: Vec::new() });
                 }
-                known => anew.push((subscription.clone(), known)),
+                saved => anew.push((key.clone(), saved.and_then(|(_, _, before)| before))),
             }
         }
-        states.extend(self.fold_anew(client, anew).await?);
-        Ok(states)
+        units.extend(self.fold_anew(client, anew).await?);
+        Ok(units)
+    }
+
+    async fn saved(&self, client: &impl GenericClient) -> Result<HashMap<String, Saved>, DbError> {
+        let ids = |of_books: bool| -> Vec<String> {
+            let keys = self.touched.subscriptions.iter().filter(|key| is_book(key) == of_books);
+            keys.map(|key| id_of(key).to_owned()).collect()
+        };
+        let mut saved: HashMap<String, Saved> = HashMap::new();
+        for held in subscriptions::load(client, self.place, &ids(false)).await? {
+            let key = Entity::subscription(held.state.subscription_id.as_str()).key();
+            saved.insert(key, (held.state, held.fold_version, Some(held.state_hash)));
+        }
+        let wanted = ids(true);
+        if !wanted.is_empty() {
+            for held in crate::projections::books::load(client, self.place, &wanted).await? {
+                saved.insert(books::key(&held.state.subscription_id), (held.state, held.fold_version, None));
+            }
+        }
+        Ok(saved)
     }
 
     /// The batch's own facts and edges, by subscription.
@@ -181,68 +254,84 @@ impl Work<'_> {
     async fn fold_anew(
         &self,
         client: &impl GenericClient,
-        anew: Vec<(String, Option<Held>)>,
-    ) -> Result<Vec<(State, Option<Held>)>, DbError> {
+        anew: Vec<(String, Option<String>)>,
+    ) -> Result<Vec<Unit>, DbError> {
         if anew.is_empty() {
             return Ok(Vec::new());
         }
-        let keys: Vec<String> = anew.iter().map(|(s, _)| s.clone()).collect();
+        let keys: Vec<String> = anew.iter().map(|(key, _)| key.clone()).collect();
         let known: HashMap<i64, &Meaning> = self.meanings.iter().map(|m| (m.position, m)).collect();
         let mut gathered = gather::facts(client, self.place, self.source, &keys, &known, self.to).await?;
-        let mut found = Vec::new();
-        let mut states = Vec::with_capacity(anew.len());
-        for (subscription, held) in anew {
-            let Some(gathered) = gathered.remove(&subscription) else { continue };
-            let state = fold(id_of(&subscription), gathered.facts, gathered.links);
-            let customer = state.customer_id().map(ToOwned::to_owned);
-            found.extend(gathered.positions.into_iter().map(|p| (p, state.subscription_id.clone(), customer.clone())));
-            states.push((state, held));
+        let mut units = Vec::with_capacity(anew.len());
+        for (key, before) in anew {
+            let Some(gathered) = gathered.remove(&key) else { continue };
+            let spoke = gathered.facts.iter().map(|r| (r.position, r.fact.entity.key())).collect();
+            let state = fold(id_of(&key), gathered.facts, gathered.links);
+            units.push(Unit { key, state, before, spoke });
         }
-        events::linked(client, self.place, &found).await?;
-        Ok(states)
+        Ok(units)
     }
 }
 
-fn id_of(subscription: &str) -> &str {
-    subscription.strip_prefix("sub:").unwrap_or(subscription)
+/// The id of a subscription or a book in its key.
+fn id_of(key: &str) -> &str {
+    key.split_once(':').map_or(key, |(_, id)| id)
 }
 
-fn row(state: State, held: Option<Held>, context: SourceContext<'_>, rules: &Rules, now: DateTime<Utc>) -> Folded {
+/// A state's row; dirty, if its hash is another than before.
+pub(super) fn row(state: State, before: Option<&str>, source: &Source, rules: &Rules, now: DateTime<Utc>) -> Folded {
+    let context = SourceContext { name: &source.name, live: source.settings.livemode };
     let deserved = deserved(&state, context, rules, now);
     let (state_hash, fold_hash) = state.hashes();
     Folded {
-        dirty: held.is_none_or(|h| h.state_hash != state_hash),
+        dirty: before.is_none_or(|hash| hash != state_hash),
         unmapped: !deserved.unmapped.is_empty(),
         next_transition_at: deserved.next_transition_at,
         state_hash,
         fold_hash,
         state,
+        book: None,
+        superseded: false,
     }
 }
 
-/// What became of each event.
-fn event_rows(meanings: &[Meaning], touched: &Touched, rows: &[Folded]) -> Vec<EventRow> {
-    let customers: HashMap<&str, Option<&str>> =
-        rows.iter().map(|r| (r.state.subscription_id.as_str(), r.state.customer_id())).collect();
-    meanings.iter().map(|meaning| event_row(meaning, touched, &customers)).collect()
+/// What is known of the things that a batch speaks of.
+struct Known<'a> {
+    touched: &'a Touched,
+    customers: HashMap<&'a str, Option<&'a str>>,
+    homes: &'a HashMap<String, String>,
 }
 
-fn event_row(meaning: &Meaning, touched: &Touched, customers: &HashMap<&str, Option<&str>>) -> EventRow {
+impl Known<'_> {
+    /// The subscription, or the chain, that an entity belongs to.
+    fn subscription(&self, entity: &str) -> Option<String> {
+        let up = self.touched.up.get(entity)?;
+        let own = up.iter().find(|key| !is_book(key)).map(|key| id_of(key).to_owned());
+        own.or_else(|| self.homes.get(entity).cloned())
+    }
+}
+
+/// What became of an event.
+fn event_row(meaning: &Meaning, known: &Known<'_>) -> EventRow {
     let facts = &meaning.translation.facts;
-    let subscription = facts
-        .iter()
-        .map(|f| f.entity.key())
-        .chain(meaning.translation.links.iter().map(|l| l.child.key()))
-        .filter_map(|e| touched.up.get(&e))
-        .flatten()
-        .next()
-        .map(|s| id_of(s).to_owned());
+    // A buyer may have several subscriptions: what else the event speaks of comes first.
+    let (buyers, others): (Vec<_>, Vec<_>) = facts.iter().partition(|f| f.entity.kind == EntityKind::Customer);
+    let mentioned = others.iter().map(|f| f.entity.key());
+    let mentioned = mentioned.chain(meaning.translation.links.iter().map(|l| l.child.key()));
+    let mut mentioned = mentioned.chain(buyers.iter().map(|f| f.entity.key()));
+    let overridden = facts.iter().find_map(|f| match &f.body {
+        FactBody::Override { value, .. } => Some(value.subscription_id.clone()),
+        _ => None,
+    });
+    let subscription = overridden.clone().or_else(|| mentioned.find_map(|entity| known.subscription(&entity)));
     let own_customer = facts.iter().find(|f| f.entity.kind == EntityKind::Customer).map(|f| f.entity.id.clone());
-    let customer = subscription.as_deref().and_then(|s| customers.get(s).copied().flatten()).map(ToOwned::to_owned);
-    let mut effects = facts.iter().filter(|f| !matches!(f.body, FactBody::Notice | FactBody::Customer(_))).peekable();
+    let customer =
+        subscription.as_deref().and_then(|s| known.customers.get(s).copied().flatten()).map(ToOwned::to_owned);
+    let is_effect = |body: &FactBody| !matches!(body, FactBody::Notice | FactBody::Customer(_) | FactBody::Proposal(_));
+    let mut effects = facts.iter().filter(|f| is_effect(&f.body)).peekable();
     let effect = effects.peek().is_some();
     // That its buyer has a subscription does not make a payment one for it.
-    let linked = effects.any(|f| touched.up.contains_key(&f.entity.key()));
+    let linked = overridden.is_some() || effects.any(|f| known.subscription(&f.entity.key()).is_some());
     let status = match (&meaning.trouble, effect, &subscription) {
         (Some((status, _)), _, _) => *status,
         (None, true, _) if linked => EventStatus::Applied,
@@ -256,6 +345,6 @@ fn event_row(meaning: &Meaning, touched: &Touched, customers: &HashMap<&str, Opt
         entity: facts.first().map(|f| f.entity.key()),
         customer_id: customer.or(own_customer),
         subscription_id: subscription,
-        error: meaning.trouble.as_ref().map(|(_, why)| why.clone()),
+        error: meaning.trouble.as_ref().map(|(_, why)| why).or(meaning.translation.missing.as_ref()).cloned(),
     }
 }

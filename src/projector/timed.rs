@@ -3,16 +3,17 @@
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 
-use super::{Projector, TICK_BUSY, database_now};
+use super::{Projector, TICK_BUSY, books, database_now};
 use crate::domain::entitlement::SourceContext;
 use crate::domain::plan::deserved;
 use crate::domain::rules::Rules;
 use crate::domain::state::State;
 use crate::ledger::rules;
-use crate::postgres::DbError;
+use crate::postgres::{DbError, execute};
 use crate::projections::subscriptions::{self, Retimed};
 use crate::projections::{Place, generations};
 use crate::registry::Source;
+use crate::sql;
 
 /// Subscriptions looked at in one transaction.
 const PAGE: i64 = 500;
@@ -32,7 +33,8 @@ pub(super) async fn step(projector: &Projector, place: Place) -> Result<usize, D
     Ok(due.len())
 }
 
-/// Looks at every subscription again, because the rules changed.
+/// Looks at every subscription again, because the rules changed. It sets no mark: what the rules
+/// lead to is a plan that somebody has to look at first.
 ///
 /// # Errors
 /// The database cannot be used.
@@ -42,6 +44,7 @@ pub async fn after_new_rules(projector: &Projector, source: &Source) -> Result<u
     let Some(live) = live.get(&source.journal) else { return Ok(0) };
     let place = Place { generation: live.generation, journal: source.journal };
     let adopted = rules::adopted(&client, projector.registry.system).await?;
+    books::kept_up(projector, place, &adopted).await?;
     let now = database_now(&client).await?;
     let (mut after, mut total) = (String::new(), 0);
     loop {
@@ -56,7 +59,12 @@ pub async fn after_new_rules(projector: &Projector, source: &Source) -> Result<u
         let Some(last) = page.last() else { return Ok(total) };
         after.clone_from(&last.subscription_id);
         total += page.len();
-        retime(&tx, place, source, &adopted.rules, &page, now).await?;
+        let rows = judged(source, &adopted.rules, &page, now);
+        let next: Vec<Option<DateTime<Utc>>> = rows.iter().map(|r| r.next_transition_at).collect();
+        let unmapped: Vec<bool> = rows.iter().map(|r| r.unmapped).collect();
+        let ids: Vec<String> = rows.into_iter().map(|r| r.subscription_id).collect();
+        let statement = sql!("projections/subscriptions/rejudge.sql");
+        execute(&tx, statement, &[&place.generation, &place.journal, &ids, &next, &unmapped]).await?;
         tx.commit().await?;
     }
 }
@@ -69,17 +77,18 @@ async fn retime(
     states: &[State],
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
+    subscriptions::retime(client, place, &judged(source, rules, states, now), now).await
+}
+
+fn judged(source: &Source, rules: &Rules, states: &[State], now: DateTime<Utc>) -> Vec<Retimed> {
     let context = SourceContext { name: &source.name, live: source.settings.livemode };
-    let rows: Vec<Retimed> = states
-        .iter()
-        .map(|state| {
-            let deserved = deserved(state, context, rules, now);
-            Retimed {
-                subscription_id: state.subscription_id.clone(),
-                next_transition_at: deserved.next_transition_at,
-                unmapped: !deserved.unmapped.is_empty(),
-            }
-        })
-        .collect();
-    subscriptions::retime(client, place, &rows, now).await
+    let judge = |state: &State| {
+        let deserved = deserved(state, context, rules, now);
+        Retimed {
+            subscription_id: state.subscription_id.clone(),
+            next_transition_at: deserved.next_transition_at,
+            unmapped: !deserved.unmapped.is_empty(),
+        }
+    };
+    states.iter().map(judge).collect()
 }

@@ -8,10 +8,12 @@ use super::{EventHint, Provider, Refusal, Request, SourceSettings, Unreadable, s
 use crate::domain::fact::Translation;
 
 mod orders;
+mod purchases;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 mod translate;
+mod types;
 mod verify;
 mod wire;
 

@@ -57,6 +57,11 @@ impl Out {
         }
     }
 
+    /// What the event should have said and did not; the first such thing is what is shown.
+    pub fn lacks(&mut self, what: &str) {
+        self.translation.missing.get_or_insert_with(|| what.to_owned());
+    }
+
     pub fn finish(self) -> Translation {
         self.translation
     }
@@ -69,7 +74,7 @@ pub fn entity(kind: EntityKind, id: Option<String>) -> Option<Entity> {
 
 /// Dashboards send samples whose ids are zeros after the prefix (`sub_00000000000000`). They
 /// belong to nobody and must not become licenses.
-fn is_sample(id: &str) -> bool {
+pub fn is_sample(id: &str) -> bool {
     const ZEROS_MIN: usize = 8; // Stripe's samples have 14 and more; a seller's own `order_0` is none
     let tail = id.rsplit('_').next().unwrap_or(id);
     tail.len() >= ZEROS_MIN && tail.bytes().all(|byte| byte == b'0')

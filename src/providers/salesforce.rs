@@ -3,7 +3,7 @@
 //!
 //! One delivery holds 1..100 notifications. There are no event types: the record and its values
 //! are the event. A message is not signed, so the secret is in the URL; callouts are signed with
-//! a scheme of ours, because there is none of Salesforce's.
+//! a scheme of ours, because there is none of Salesforce's. What an admin sets up is in `guide.md`.
 
 use std::ops::Range;
 
@@ -12,11 +12,13 @@ use chrono::{DateTime, Utc};
 use super::{Answer, EventHint, Provider, Refusal, Request, SourceSettings, Unreadable};
 use crate::domain::fact::Translation;
 
-mod asset;
 mod callout;
 mod fields;
 mod ids;
+mod objects;
+mod people;
 mod record;
+mod rows;
 mod session;
 mod soap;
 #[cfg(test)]
@@ -75,8 +77,13 @@ impl Provider for Salesforce {
         settings: &SourceSettings,
     ) -> Result<Translation, Unreadable> {
         let record = record::Record::read(part)?;
-        // Contracts, orders and the rows of CPQ add up by date; until they do they are only kept.
-        if record.object == asset::OBJECT { asset::translate(&record, settings) } else { Ok(Translation::default()) }
+        let is_mapped = settings.fields.contains_key(&record.object);
+        let Some(kind) = objects::Kind::of(&record.object, is_mapped) else { return Ok(Translation::default()) };
+        let reading = fields::Reading { record: &record, settings, kind };
+        match kind {
+            objects::Kind::Account | objects::Kind::Contact => Ok(people::translate(reading)),
+            _ => rows::translate(reading),
+        }
     }
 
     fn sign(&self, body: &[u8], settings: &SourceSettings, now: DateTime<Utc>) -> Vec<(String, String)> {

@@ -8,12 +8,16 @@ use chrono::{DateTime, Utc};
 use super::{EventHint, Provider, Refusal, Request, SourceSettings, Unreadable, json, printable_key, signature};
 use crate::domain::fact::Translation;
 
+mod catalog;
+mod checkout;
+mod notices;
 mod payments;
 mod previous;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 mod translate;
+mod types;
 mod verify;
 mod wire;
 

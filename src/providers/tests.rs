@@ -11,8 +11,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use bodies::{a_body, bodies};
+pub use lives::{lines_of, state_of};
 
 mod bodies;
+mod expected;
+mod lives;
 
 /// What `verify` says.
 pub type Verdict = Result<(), Refusal>;
@@ -176,6 +179,23 @@ fn white_space_around_the_body_is_json() {
         };
         assert_eq!(count(&format!("\r\n\t {} \n", a_body(provider))), count(a_body(provider)));
     }
+}
+
+/// The project's file under `tests/fixtures`.
+pub fn own_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// Every documented type is decided as written down; `decide` says `None` of a type it does not know.
+pub fn check_types(file: &str, decide: impl Fn(&str) -> Option<&'static str>) {
+    let text = std::fs::read_to_string(own_file(file)).unwrap();
+    let rows = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' '));
+    let mut count = 0;
+    for (decision, kind) in rows {
+        assert_eq!(decide(kind).unwrap_or("unknown"), decision, "{kind}");
+        count += 1;
+    }
+    assert!(count > 30, "{file} is too short to be all");
 }
 
 /// Cuts and translates, and checks what must hold for every body on earth.

@@ -1,11 +1,14 @@
-//! The account's call budget: a token bucket in the row whose lock makes the reconciler active,
-//! so that a change of instance cannot overspend it.
+//! The account's call budget: a token bucket in a row. A call is paid for before it is made, so
+//! that neither a restart nor a change of instance can overspend; and after trouble the account
+//! is left alone for as long as the row says.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use deadpool_postgres::GenericClient;
+use rand::Rng;
 
+use crate::domain::breaker;
 use crate::postgres::{DbError, execute, query_opt};
 use crate::sql;
 
@@ -15,28 +18,36 @@ const CALL_MILLI: i64 = 1_000;
 const BURST_CALLS: i64 = 20;
 
 #[derive(Debug, Clone)]
-pub(crate) struct Budget {
+pub struct Budget {
+    account: String,
     tokens_milli: i64,
     refilled_at: DateTime<Utc>,
-    not_before: DateTime<Utc>,
+    pub not_before: DateTime<Utc>,
+    pub failures: i32,
     per_minute: i64,
     now: DateTime<Utc>,
 }
 
+/// Locks the account's row until the transaction ends. `false`: somebody else has it.
+pub(super) async fn lease(client: &impl GenericClient, account: &str) -> Result<bool, DbError> {
+    Ok(query_opt(client, sql!("schema/statements/reconciler_take.sql"), &[&account]).await?.is_some())
+}
+
 impl Budget {
-    /// Locks the account's row until the transaction ends. `None`: somebody else has it.
-    pub(super) async fn take(
-        client: &impl GenericClient,
-        account: &str,
-        per_minute: u32,
-    ) -> Result<Option<Self>, DbError> {
-        let Some(row) = query_opt(client, sql!("schema/statements/reconciler_take.sql"), &[&account]).await? else {
+    /// What the account has left now. `None`: it was never opened.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn load(client: &impl GenericClient, account: &str, per_minute: u32) -> Result<Option<Self>, DbError> {
+        let Some(row) = query_opt(client, sql!("schema/statements/budget_load.sql"), &[&account]).await? else {
             return Ok(None);
         };
         let mut budget = Self {
+            account: account.to_owned(),
             tokens_milli: row.get("tokens_milli"),
             refilled_at: row.get("refilled_at"),
             not_before: row.get("not_before"),
+            failures: row.get("failures"),
             per_minute: i64::from(per_minute),
             now: row.get("now"),
         };
@@ -44,25 +55,49 @@ impl Budget {
         Ok(Some(budget))
     }
 
-    /// Gives the row back.
-    pub(super) async fn leave(&self, client: &impl GenericClient, account: &str) -> Result<(), DbError> {
-        let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-            [&account, &self.tokens_milli, &self.refilled_at, &self.not_before];
-        execute(client, sql!("schema/statements/reconciler_leave.sql"), &params).await?;
+    async fn save(&self, client: &impl GenericClient) -> Result<(), DbError> {
+        let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+            [&self.account, &self.tokens_milli, &self.refilled_at, &self.not_before, &self.failures];
+        execute(client, sql!("schema/statements/budget_save.sql"), &params).await?;
         Ok(())
     }
 
-    /// The account asked for a pause that is not over.
-    pub(super) fn is_closed(&self) -> bool {
+    /// Whole calls that could be made at once.
+    #[must_use]
+    pub fn calls_left(&self) -> i64 {
+        self.tokens_milli / CALL_MILLI
+    }
+
+    /// The account is to be left alone for now.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
         self.now < self.not_before
     }
 
-    pub(super) fn close_until(&mut self, at: DateTime<Utc>) {
+    /// The account said when it can be asked again.
+    pub(super) async fn close_until(&mut self, client: &impl GenericClient, at: DateTime<Utc>) -> Result<(), DbError> {
         self.not_before = at;
+        self.save(client).await
     }
 
-    /// Spends one call; waits until there is one to spend.
-    pub(super) async fn spend(&mut self) {
+    /// It did not answer as it should: left alone for longer each time.
+    pub(super) async fn failed(&mut self, client: &impl GenericClient) -> Result<(), DbError> {
+        self.failures = self.failures.saturating_add(1);
+        self.not_before = Utc::now() + breaker::pause(self.failures, rand::rng().random_range(0..1_000));
+        self.save(client).await
+    }
+
+    /// It answered.
+    pub(super) async fn answered(&mut self, client: &impl GenericClient) -> Result<(), DbError> {
+        if self.failures == 0 {
+            return Ok(());
+        }
+        self.failures = 0;
+        self.save(client).await
+    }
+
+    /// Pays for one call; waits until there is enough to pay with.
+    pub(super) async fn spend(&mut self, client: &impl GenericClient) -> Result<(), DbError> {
         self.refill(Utc::now());
         while self.tokens_milli < CALL_MILLI {
             let missing = CALL_MILLI - self.tokens_milli;
@@ -71,6 +106,7 @@ impl Budget {
             self.refill(Utc::now());
         }
         self.tokens_milli -= CALL_MILLI;
+        self.save(client).await
     }
 
     fn refill(&mut self, now: DateTime<Utc>) {

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Reply};
 use super::call::Request;
-use super::faults::Fault;
+use super::faults::{Fault, Match};
 use super::record::Record;
+use super::request_log::Wanted;
 use super::seed::seed;
 use super::shared::State;
 use super::store::Table;
@@ -120,17 +121,24 @@ fn show_state(state: &State) -> Value {
 }
 
 fn requests(state: &State, request: &Request) -> Reply {
-    let since = match request.param("since").filter(|text| !text.is_empty()) {
-        None => 0,
-        Some(text) => text.parse().map_err(|_| refused("since: must be a sequence number"))?,
+    let number = |name: &str, default: u64| match request.param(name).filter(|text| !text.is_empty()) {
+        None => Ok(default),
+        Some(text) => text.parse().map_err(|_| refused(format!("{name}: must be a whole number"))),
     };
-    let mutating = match request.param("mutating") {
-        Some("true" | "1") => true,
-        None | Some("" | "false" | "0") => false,
-        Some(_) => return Err(refused("mutating: must be true or false")),
+    let flag = |name: &str| match request.param(name) {
+        Some("true" | "1") => Ok(true),
+        None | Some("" | "false" | "0") => Ok(false),
+        Some(_) => Err(refused(format!("{name}: must be true or false"))),
     };
-    let log = state.log.show(since, mutating);
-    log.map(Answer::json_text).map_err(|e| Answer::problem(500, "internal error", e.to_string()))
+    let text = |name: &str| request.param(name).filter(|text| !text.is_empty()).map(str::to_owned);
+    let wanted = Wanted {
+        since: number("since", 0)?,
+        limit: usize::try_from(number("limit", u64::MAX)?).unwrap_or(usize::MAX),
+        mutating: flag("mutating")?,
+        warned: flag("warnings")?,
+        on: Match { method: text("method"), path: text("path") },
+    };
+    state.log.show(&wanted).map(Answer::json_text).map_err(|e| Answer::problem(500, "internal error", e.to_string()))
 }
 
 fn put_switches(state: &mut State, request: &Request) -> Reply {

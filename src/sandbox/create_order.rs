@@ -8,7 +8,8 @@ use super::call::Call;
 use super::clock::stamp;
 use super::customers;
 use super::fields::{read_instant, read_metadata, read_text};
-use super::license_draft::{self, ItemDraft};
+use super::license_draft::{self, ItemDraft, LicenseDraft};
+use super::license_users::{self, Passwords};
 use super::record::{Record, object, set};
 use super::store::{Index, Table};
 use super::view::View;
@@ -46,6 +47,15 @@ struct Draft {
     items: Vec<ItemDraft>,
 }
 
+/// What has been kept of a draft.
+#[derive(Default)]
+struct Kept {
+    order: u64,
+    licenses: Vec<u64>,
+    /// Of users who are new with this order: told in its answer, and never again.
+    passwords: Passwords,
+}
+
 enum Customer {
     Known(u64),
     New(Record),
@@ -55,8 +65,8 @@ pub(super) fn create_order(call: &mut Call<'_>) -> Reply {
     let body = call.object()?;
     call.warn_unknown("order", &body, |key| ORDER_FIELDS.contains(&key));
     let draft = draft(call, &body)?;
-    let (order, licenses) = keep(call, draft);
-    Ok(answer(call, order, &licenses))
+    let kept = keep(call, draft);
+    Ok(answer(call, &kept))
 }
 
 fn draft(call: &mut Call<'_>, body: &Record) -> Result<Draft, Answer> {
@@ -67,7 +77,8 @@ fn draft(call: &mut Call<'_>, body: &Record) -> Result<Draft, Answer> {
         refuse_duplicate(call, id)?;
     }
     let order = order_record(call, body, order_id)?;
-    let items = license_draft::items(call, body)?;
+    license_draft::refuse_account(body)?;
+    let items = license_draft::items(call, &with_prevent_vm(body)?)?;
     let customer = if same.is_some() && append { None } else { customer(call, body)? };
     Ok(Draft { existing: same.filter(|_| append), order, customer, items })
 }
@@ -125,6 +136,23 @@ fn order_record(call: &mut Call<'_>, body: &Record, store_id: Option<String>) ->
     Ok(order)
 }
 
+/// The order's `prevent_vm` is meant for each of its licenses that does not say otherwise.
+fn with_prevent_vm(body: &Record) -> Result<Record, Answer> {
+    let mut body = body.clone();
+    let Some(prevents) = body.get("prevent_vm").filter(|v| !v.is_null()).cloned() else {
+        return Ok(body);
+    };
+    let prevents = super::fields::Kind::Bool.read(&prevents).map_err(|why| Answer::field("prevent_vm", why))?;
+    for item in body.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten() {
+        for license in item.get_mut("licenses").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(license) = license.as_object_mut() {
+                license.entry("prevent_vm").or_insert_with(|| prevents.clone());
+            }
+        }
+    }
+    Ok(body)
+}
+
 fn customer(call: &mut Call<'_>, body: &Record) -> Result<Option<Customer>, Answer> {
     let told = match body.get("customer") {
         None | Some(Value::Null) => return Ok(None),
@@ -137,13 +165,16 @@ fn customer(call: &mut Call<'_>, body: &Record) -> Result<Option<Customer>, Answ
     if let Some(known) = customers::matching(call.world, &told) {
         return Ok(Some(Customer::Known(known)));
     }
+    if call.switched("S23", "none_when_unknown") {
+        return Ok(None);
+    }
     let mut new = customers::blank();
     new.extend(told);
     Ok(Some(Customer::New(new)))
 }
 
 /// Keeps the draft. Nothing here can fail.
-fn keep(call: &mut Call<'_>, draft: Draft) -> (u64, Vec<u64>) {
+fn keep(call: &mut Call<'_>, draft: Draft) -> Kept {
     let world = &mut *call.world;
     let now = world.now();
     let mut order = draft.order;
@@ -157,16 +188,18 @@ fn keep(call: &mut Call<'_>, draft: Draft) -> (u64, Vec<u64>) {
         world.created(id);
         id
     });
-    let (mut licenses, mut items) = (Vec::new(), Vec::new());
+    let mut kept = Kept { order: order_id, ..Kept::default() };
+    let mut items = Vec::new();
     for item in draft.items {
         let item_id = world.store.next_id();
         items.push(json!({ "id": item_id, "product": item.product }));
-        for mut license in item.licenses {
+        for LicenseDraft { mut license, users } in item.licenses {
             set(&mut license, "order", order_id);
             set(&mut license, "order_item", item_id);
             let id = world.store.insert(Table::Licenses, license, now);
             world.created(id);
-            licenses.push(id);
+            kept.passwords.extend(license_users::seat(world, id, &users));
+            kept.licenses.push(id);
         }
     }
     world.store.edit(Table::Orders, order_id, now, |order| {
@@ -174,11 +207,11 @@ fn keep(call: &mut Call<'_>, draft: Draft) -> (u64, Vec<u64>) {
             list.extend(items);
         }
     });
-    (order_id, licenses)
+    kept
 }
 
 /// The answer, in the ways of switches S2 and S3.
-fn answer(call: &Call<'_>, order: u64, licenses: &[u64]) -> Answer {
+fn answer(call: &Call<'_>, kept: &Kept) -> Answer {
     let status = if call.switched("S2", "200") { 200 } else { 201 };
     let body = call.world.switches.get("S3");
     if body == "empty" {
@@ -186,9 +219,9 @@ fn answer(call: &Call<'_>, order: u64, licenses: &[u64]) -> Answer {
     }
     let store = &call.world.store;
     let view = View { store, switches: &call.world.switches, now: call.world.now() };
-    let mut shown = view.show_id(Table::Orders, order);
+    let mut shown = view.show_id(Table::Orders, kept.order);
     if body != "no_items" {
-        shown["order_items"] = Value::Array(items(&view, order, licenses, body == "ids_only"));
+        shown["order_items"] = Value::Array(items(&view, kept, body == "ids_only"));
     }
     if call.json().is_ok_and(|sent| sent["include_metadata_string"] == json!(true)) {
         shown["metadata_string"] = shown["metadata"].to_string().into();
@@ -197,16 +230,16 @@ fn answer(call: &Call<'_>, order: u64, licenses: &[u64]) -> Answer {
 }
 
 /// The items of this call, each with its licenses; on append, those of earlier calls are left out.
-fn items(view: &View<'_>, order: u64, licenses: &[u64], ids_only: bool) -> Vec<Value> {
+fn items(view: &View<'_>, kept: &Kept, ids_only: bool) -> Vec<Value> {
     let mut items: Vec<Value> = Vec::new();
-    let Some(order) = view.store.get(Table::Orders, order) else {
+    let Some(order) = view.store.get(Table::Orders, kept.order) else {
         return items;
     };
     for item in super::record::rows(order, "order_items") {
         let id = item.get("id");
-        let own = licenses.iter().filter_map(|l| view.store.get(Table::Licenses, *l));
-        let own: Vec<Value> =
-            own.filter(|l| l.get("order_item") == id).map(|l| view.new_license(l, ids_only)).collect();
+        let own = kept.licenses.iter().filter_map(|l| view.store.get(Table::Licenses, *l));
+        let own = own.filter(|l| l.get("order_item") == id);
+        let own: Vec<Value> = own.map(|l| view.new_license(l, &kept.passwords, ids_only)).collect();
         if !own.is_empty() {
             items.push(json!({ "id": id, "product": item.get("product"), "licenses": own }));
         }

@@ -76,7 +76,7 @@ fn read_field(key: &str, value: &Value) -> Result<String, Answer> {
     read_text(value).map_err(|why| Answer::field(key, why))
 }
 
-fn is_email(text: &str) -> bool {
+pub(super) fn is_email(text: &str) -> bool {
     text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.len() > 2)
         && !text.contains(char::is_whitespace)
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::answer::Reply;
 use super::call::Call;
 use super::clock::stamp;
+use super::license_users;
 use super::management::done;
 use super::record::{Record, flag, id, number, set, text};
 use super::status::is_subscription;
@@ -33,6 +34,7 @@ pub(super) fn deactivate(world: &mut World, device: u64) {
         return;
     };
     let (was_active, license) = (flag(found, "device_active"), id(found, "license").unwrap_or_default());
+    let user = id(found, "license_user");
     world.store.edit(Table::Devices, device, now, |d| {
         set(d, "device_active", false);
         set(d, "time_deactivated", stamp(now));
@@ -44,6 +46,9 @@ pub(super) fn deactivate(world: &mut World, device: u64) {
         let left = (number(l, "times_activated") - 1).max(0);
         set(l, "times_activated", left);
         set(l, "transfer_pending", true);
+        if let Some(user) = user {
+            license_users::count(l, user, -1);
+        }
         if left == 0 && !is_subscription(l) {
             set(l, "active", false);
         }

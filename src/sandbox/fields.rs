@@ -28,7 +28,7 @@ pub(super) enum Kind {
 
 pub(super) const LICENSE_TYPES: &[&str] = &["perpetual", "time-limited", "subscription", "consumption"];
 /// LicenseSpring's documents spell the last one both ways.
-const CONSUMPTION_PERIODS: &[&str] = &["daily", "weekly", "monthly", "annually", "annualy"];
+pub(super) const CONSUMPTION_PERIODS: &[&str] = &["daily", "weekly", "monthly", "annually", "annualy"];
 
 /// Fields that create_order, PATCH, policies and hand edits share.
 const SHARED: &[(&str, Kind)] = &[

@@ -4,7 +4,7 @@
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use serde_json::Value;
 
-use super::record::{Record, id, text};
+use super::record::{Record, flag, id, rows, text};
 use super::store::{Index, Store, Table};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,7 @@ const EXACT: &[Lookup] = &[Exact];
 const FLAG: &[Lookup] = &[Flag];
 const RANGE: &[Lookup] = &[Range];
 const ID: &[Lookup] = &[Exact, In];
+const EMAIL: &[Lookup] = &[Exact, IExact, StartsWith, Contains];
 const KEY: &[Lookup] = &[Exact, StartsWith, Contains, IsNull];
 
 const fn filter(name: &'static str, lookups: &'static [Lookup], read: fn(&Store, &Record) -> Vec<String>) -> Filter {
@@ -67,6 +68,14 @@ const LICENSES: &[Filter] = &[
     filter("customer__reference", CONTAINS, |s, l| license_customer(s, l, "reference")),
     filter("devices__hardware_id", EXACT, |s, l| license_devices(s, l, "hardware_id")),
     filter("devices__hostname", EXACT, |s, l| license_devices(s, l, "hostname")),
+    filter("devices__os", EXACT, |s, l| license_devices(s, l, "os")),
+    filter("customer_name", CONTAINS, customer_name_of_license),
+    filter("product__authorization_method", EXACT, |s, l| of(s, Table::Products, l, "product", "authorization_method")),
+    filter("product_features__id", EXACT, |_, l| of_rows(l, "product_features", "/product_feature/id")),
+    filter("license_users__id", ID, |_, l| of_rows(l, "license_users", "/id")),
+    filter("license_users__true_email", EMAIL, |s, l| user_emails(s, l, false)),
+    filter("manager__true_email", EMAIL, |s, l| user_emails(s, l, true)),
+    filter("is_any_floating", FLAG, |_, l| vec![(flag(l, "is_floating") || flag(l, "is_floating_cloud")).to_string()]),
     filter("updated_at", RANGE, |_, l| own(l, "updated_at")),
     filter("created_at", RANGE, |_, l| own(l, "created_at")),
     filter("validity_period", RANGE, |_, l| own(l, "validity_period")),
@@ -83,6 +92,7 @@ const ORDERS: &[Filter] = &[
     filter("customer_email", EXACT, |s, o| of(s, Table::Customers, o, "customer", "email")),
     filter("customer__email", TEXT, |s, o| of(s, Table::Customers, o, "customer", "email")),
     filter("customer_company_name", &[Exact, Contains], |s, o| of(s, Table::Customers, o, "customer", "company_name")),
+    filter("customer_name", CONTAINS, customer_name),
     filter("customer_reference", CONTAINS, |s, o| of(s, Table::Customers, o, "customer", "reference")),
 ];
 
@@ -120,6 +130,15 @@ const POLICIES: &[Filter] = &[
     filter("is_default", FLAG, |_, p| own(p, "is_default")),
 ];
 
+#[rustfmt::skip]
+const LICENSE_USERS: &[Filter] = &[
+    filter("id", ID, |_, u| own(u, "id")),
+    filter("email", EMAIL, |_, u| own(u, "email")),
+    filter("true_email", EMAIL, |_, u| own(u, "true_email")),
+    filter("is_active", FLAG, |_, u| own(u, "is_active")),
+    filter("license", EXACT, user_licenses),
+];
+
 pub(super) fn filters(table: Table) -> &'static [Filter] {
     match table {
         Table::Licenses => LICENSES,
@@ -128,6 +147,7 @@ pub(super) fn filters(table: Table) -> &'static [Filter] {
         Table::Customers => CUSTOMERS,
         Table::Products => PRODUCTS,
         Table::Policies => POLICIES,
+        Table::LicenseUsers => LICENSE_USERS,
     }
 }
 
@@ -142,6 +162,7 @@ pub(super) fn index(store: &Store, table: Table, name: &str, value: &str) -> Opt
             Some(orders.iter().flat_map(|order| store.ids(Index::LicenseByOrder, &order.to_string())).collect())
         }
         (Table::Devices, "license") => Some(store.ids(Index::DeviceByLicense, value)),
+        (Table::LicenseUsers, "true_email") => Some(store.ids(Index::UserByEmail, value)),
         (Table::Customers, "email") => Some(store.ids(Index::CustomerByEmail, value)),
         _ => None,
     }
@@ -232,6 +253,33 @@ fn license_customer(store: &Store, license: &Record, field: &str) -> Vec<String>
     store
         .referred(Table::Orders, license, "order")
         .map_or_else(Vec::new, |order| of(store, Table::Customers, order, "customer", field))
+}
+
+/// First and last name in one, as a person searches.
+fn customer_name(store: &Store, order: &Record) -> Vec<String> {
+    let customer = store.referred(Table::Customers, order, "customer");
+    customer.map(|c| format!("{} {}", text(c, "first_name"), text(c, "last_name"))).into_iter().collect()
+}
+
+fn customer_name_of_license(store: &Store, license: &Record) -> Vec<String> {
+    store.referred(Table::Orders, license, "order").map_or_else(Vec::new, |order| customer_name(store, order))
+}
+
+/// A value inside each row of a list field, by JSON pointer.
+fn of_rows(license: &Record, list: &str, pointer: &str) -> Vec<String> {
+    let rows = license.get(list).and_then(Value::as_array).into_iter().flatten();
+    rows.filter_map(|row| row.pointer(pointer)).map(ToString::to_string).collect()
+}
+
+fn user_emails(store: &Store, license: &Record, only_managers: bool) -> Vec<String> {
+    let seats = rows(license, "license_users").filter(|seat| !only_managers || flag(seat, "is_manager"));
+    let users = seats.filter_map(|seat| store.referred(Table::LicenseUsers, seat, "id"));
+    users.map(|user| text(user, "true_email").to_owned()).collect()
+}
+
+fn user_licenses(store: &Store, user: &Record) -> Vec<String> {
+    let id = id(user, "id").unwrap_or_default().to_string();
+    store.ids(Index::LicenseByUser, &id).iter().map(ToString::to_string).collect()
 }
 
 fn license_devices(store: &Store, license: &Record, field: &str) -> Vec<String> {

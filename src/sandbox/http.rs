@@ -1,14 +1,17 @@
 //! The two servers, and the connections that end without an answer.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpListener};
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::{Extensions, Server};
 use actix_web::http::{StatusCode, header};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use futures_util::stream::{self, Stream};
 
 use super::answer::{Answer, Body};
 use super::call::Request;
@@ -19,6 +22,9 @@ use super::shared::{Delivery, Shared};
 const API_BODY_MAX: usize = 4 * 1024 * 1024;
 /// The largest body of a control call: a seed may be long.
 const CONTROL_BODY_MAX: usize = 16 * 1024 * 1024;
+/// Pieces of a body under switch S31, and the pause before each: a second in all.
+const PIECES: usize = 10;
+const PIECE_PAUSE: Duration = Duration::from_millis(100);
 /// One worker, because one lock decides the order of everything anyway.
 const WORKERS: usize = 1;
 
@@ -58,14 +64,17 @@ fn keep_connection(connection: &dyn std::any::Any, extensions: &mut Extensions) 
 async fn api(http: HttpRequest, body: Result<web::Bytes, actix_web::Error>, shared: web::Data<Shared>) -> HttpResponse {
     let body = match body {
         Ok(body) => body,
-        Err(error) => return error.error_response(),
+        Err(error) => {
+            let status = error.as_response_error().status_code().as_u16();
+            return respond(shared.unread(&request(&http, &web::Bytes::new()), status, &error.to_string()), false);
+        }
     };
     match shared.api(&request(&http, &body)) {
-        Delivery::Send { answer, delay } => {
+        Delivery::Send { answer, delay, trickle } => {
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
             }
-            respond(answer)
+            respond(answer, trickle)
         }
         Delivery::Close => close(&http),
         Delivery::Hang => {
@@ -81,7 +90,7 @@ async fn control(
     shared: web::Data<Shared>,
 ) -> HttpResponse {
     match body {
-        Ok(body) => respond(shared.control(&request(&http, &body))),
+        Ok(body) => respond(shared.control(&request(&http, &body)), false),
         Err(error) => error.error_response(),
     }
 }
@@ -114,17 +123,32 @@ fn request(http: &HttpRequest, body: &web::Bytes) -> Request {
     }
 }
 
-fn respond(answer: Answer) -> HttpResponse {
+fn respond(answer: Answer, trickle: bool) -> HttpResponse {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     for header in answer.headers {
         response.insert_header(header);
     }
-    match answer.body {
-        Body::Json(value) => response.content_type("application/json").body(value.to_string()),
-        Body::JsonText(text) => response.content_type("application/json").body(text),
-        Body::Problem(value) => response.content_type("application/problem+json").body(value.to_string()),
-        Body::Html(text) => response.content_type("text/html").body(text),
-        Body::Empty => response.finish(),
-    }
+    let (kind, text) = match answer.body {
+        Body::Json(value) => ("application/json", value.to_string()),
+        Body::JsonText(text) => ("application/json", text),
+        Body::Problem(value) => ("application/problem+json", value.to_string()),
+        Body::Html(text) => ("text/html", text),
+        Body::Empty => return response.finish(),
+    };
+    response.content_type(kind);
+    if trickle { response.streaming(in_pieces(text.into())) } else { response.body(text) }
+}
+
+/// A body that takes its time: a pause before each piece.
+fn in_pieces(body: web::Bytes) -> impl Stream<Item = Result<web::Bytes, Infallible>> {
+    let piece = body.len().div_ceil(PIECES).max(1);
+    stream::unfold(body, move |mut rest| async move {
+        if rest.is_empty() {
+            return None;
+        }
+        tokio::time::sleep(PIECE_PAUSE).await;
+        let next = rest.split_to(piece.min(rest.len()));
+        Some((Ok(next), rest))
+    })
 }

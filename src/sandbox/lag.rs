@@ -38,3 +38,24 @@ impl Lag {
         self.recent.iter().map(|(id, ..)| *id).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_new_is_hidden_for_as_long_as_the_switch_says() {
+        let start = Instant::now();
+        for (switch, hidden_ms) in [("0", 0), ("500ms", 500), ("2000ms", 2_000)] {
+            let mut lag = Lag::default();
+            lag.created(1, start);
+            let mut hidden = |ms| lag.hidden(switch, start + Duration::from_millis(ms)).contains(&1);
+            assert!(hidden_ms == 0 || hidden(hidden_ms - 1), "{switch}");
+            assert!(!hidden(hidden_ms), "{switch}");
+        }
+        let mut lag = Lag::default();
+        lag.created(1, start);
+        let seen: Vec<usize> = (0..4).map(|_| lag.hidden("3_requests", start).len()).collect();
+        assert_eq!(seen, [1, 1, 1, 0]);
+    }
+}

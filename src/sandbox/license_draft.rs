@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::answer::Answer;
 use super::call::Call;
 use super::fields::{Use, add_duration, kind_of, read_all};
-use super::license_owner;
-use super::record::{Record, flag, object, rows, set, text};
+use super::record::{Record, flag, object, set, text};
 use super::status::is_subscription;
 use super::store::Table;
+use super::{custom_fields, features, license_owner};
 
 /// Licenses in one order; more than any checkout holds.
 const LICENSES_MAX: usize = 1_000;
@@ -24,7 +24,12 @@ const LICENSE_EXTRAS: &[&str] =
 
 pub(super) struct ItemDraft {
     pub product: u64,
-    pub licenses: Vec<Record>,
+    pub licenses: Vec<LicenseDraft>,
+}
+
+pub(super) struct LicenseDraft {
+    pub license: Record,
+    pub users: Vec<Record>,
 }
 
 /// The items of an order, each checked; the first error refuses them all.
@@ -41,12 +46,23 @@ pub(super) fn items(call: &mut Call<'_>, body: &Record) -> Result<Vec<ItemDraft>
     let mut drafts = Vec::new();
     for item in items {
         let item = item.as_object().ok_or_else(|| Answer::field("items", "Expected a dictionary."))?;
+        refuse_account(item)?;
         drafts.push(item_draft(call, item, &mut keys)?);
     }
     if drafts.iter().map(|draft| draft.licenses.len()).sum::<usize>() > LICENSES_MAX {
         return Err(Answer::field("items", format!("An order holds at most {LICENSES_MAX} licenses.")));
     }
     Ok(drafts)
+}
+
+/// A sandbox has no customer accounts, so none that is named is found.
+pub(super) fn refuse_account(body: &Record) -> Result<(), Answer> {
+    match body.get("customer_account_id") {
+        None | Some(Value::Null) => Ok(()),
+        Some(id) => {
+            Err(Answer::code(400, "customer_account_not_found", format!("Customer account {id} does not exist.")))
+        }
+    }
 }
 
 fn item_draft(call: &mut Call<'_>, item: &Record, keys: &mut HashSet<String>) -> Result<ItemDraft, Answer> {
@@ -93,7 +109,7 @@ fn license_draft(
     told: &Record,
     product: &Record,
     keys: &mut HashSet<String>,
-) -> Result<Record, Answer> {
+) -> Result<LicenseDraft, Answer> {
     let known = |key: &str| LICENSE_EXTRAS.contains(&key) || kind_of(key, Use::Creation).is_some();
     call.warn_unknown("license", told, known);
     let explicit = read_all(told, Use::Creation).map_err(|(name, why)| Answer::field(&name, why))?;
@@ -116,9 +132,10 @@ fn license_draft(
         license.remove("valid_duration"); // the policy's, overridden by a date
     }
     finish(call, &mut license, item, product);
-    set(&mut license, "product_features", features(call, told, product)?);
-    license_owner::name(call, &mut license, told, product, keys)?;
-    Ok(license)
+    set(&mut license, "product_features", features::of_creation(call, told, product)?);
+    set(&mut license, "product_custom_fields", custom_fields::of_creation(call, told, product)?);
+    let users = license_owner::name(call, &mut license, told, product, keys)?;
+    Ok(LicenseDraft { license, users })
 }
 
 /// What a product gives to a license that is not told otherwise.
@@ -173,38 +190,4 @@ fn policy(call: &Call<'_>, told: &Record, item: &Record, product: &Record) -> Re
         Some(_) => Err(Answer::field(field, format!("Policy {value} belongs to another product."))),
         None => Err(Answer::field(field, format!("Policy {value} does not exist."))),
     }
-}
-
-/// The features asked for by code, else all of the product's.
-fn features(call: &mut Call<'_>, told: &Record, product: &Record) -> Result<Value, Answer> {
-    let asked = match told.get("product_features") {
-        None | Some(Value::Null) => rows(product, "features").map(|f| json!({ "code": f.get("code") })).collect(),
-        Some(Value::Array(list)) => list.clone(),
-        Some(_) => {
-            return Err(Answer::field("product_features", "Expected a list of items."));
-        }
-    };
-    feature_rows(call, &asked, product)
-}
-
-/// The rows of a license's features, for codes or objects with a code or id.
-pub(super) fn feature_rows(call: &mut Call<'_>, asked: &[Value], product: &Record) -> Result<Value, Answer> {
-    let mut kept = Vec::new();
-    for told in asked {
-        let name = told.get("product_feature").or_else(|| told.get("code")).unwrap_or(told);
-        let is_named = |f: &&Record| f.get("code") == Some(name) || f.get("id") == Some(name);
-        let feature = rows(product, "features").find(is_named).ok_or_else(|| {
-            Answer::code(400, "unsupported_product_feature", format!("The product has no feature {name}."))
-        })?;
-        let or = |key: &str, default: Value| told.get(key).cloned().unwrap_or(default);
-        kept.push(json!({
-            "id": call.world.store.next_id(), "product_feature": feature,
-            "max_consumption": or("max_consumption", feature.get("max_consumption").cloned().unwrap_or_default()),
-            "total_consumptions": or("total_consumptions", json!(0)), "expiry_date": or("expiry_date", Value::Null),
-            "allow_overages": or("allow_overages", json!(false)), "max_overages": or("max_overages", json!(0)),
-            "reset_consumption": or("reset_consumption", json!(false)),
-            "consumption_period": or("consumption_period", Value::Null), "metadata": or("metadata", json!({})),
-        }));
-    }
-    Ok(Value::Array(kept))
 }

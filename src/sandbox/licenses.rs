@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Reply};
 use super::call::Call;
 use super::clock::stamp;
-use super::devices;
-use super::fields::{Use, add_duration, kind_of, read_all, read_instant};
-use super::license_draft::feature_rows;
+use super::fields::{Kind, Use, add_duration, kind_of, read_all, read_instant};
 use super::management::{done, show};
-use super::record::{Record, flag, set, text};
+use super::record::{Record, flag, read_id, set, text};
 use super::status::is_subscription;
 use super::store::{Index, Table};
+use super::view::View;
 use super::world::World;
+use super::{devices, features};
 
 /// Licenses in one bulk call.
 const BULK_MAX: usize = 1_000;
@@ -21,25 +21,61 @@ const NEED_IS_TRIAL: &[&str] = &["validity_period", "valid_duration", "trial_day
 /// Fields that are never sent without `enable_maintenance_period`.
 const NEED_MAINTENANCE: &[&str] = &["maintenance_duration", "maintenance_period"];
 
+/// A change of a license that has passed every check.
+struct Changes {
+    fields: Record,
+    enabled: Option<bool>,
+}
+
 pub(super) fn patch(call: &mut Call<'_>, id: u64) -> Reply {
     let body = call.object()?;
-    check_companions(call, &body)?;
-    check_switched(call, &body)?;
+    let changes = checked(call, &body)?;
+    make(call.world, id, changes);
+    Ok(show(call, Table::Licenses, id))
+}
+
+/// Many changes in one call. Whether LicenseSpring keeps the good ones when one is bad is not
+/// documented; here it is all or nothing.
+pub(super) fn bulk_update(call: &mut Call<'_>) -> Reply {
+    let list = bulk_list(call)?;
+    let mut all = Vec::new();
+    for change in list {
+        let Value::Object(mut body) = change else {
+            return Err(Answer::field("non_field_errors", "Invalid data. Expected a dictionary."));
+        };
+        let id = body.remove("id").ok_or_else(|| Answer::field("id", "This field is required."))?;
+        all.push((known_license(call, &id)?, checked(call, &body)?));
+    }
+    let ids: Vec<u64> = all.iter().map(|(id, _)| *id).collect();
+    all.into_iter().for_each(|(id, changes)| make(call.world, id, changes));
+    let view = View { store: &call.world.store, switches: &call.world.switches, now: call.world.now() };
+    Ok(Answer::ok(ids.into_iter().map(|id| view.show_id(Table::Licenses, id)).collect()))
+}
+
+fn checked(call: &mut Call<'_>, body: &Record) -> Result<Changes, Answer> {
+    check_companions(call, body)?;
+    check_switched(call, body)?;
     let honours_enabled = call.switched("S14", "honoured");
     let known =
         |key: &str| kind_of(key, Use::Patch).is_some() || key == "order" || (key == "enabled" && honours_enabled);
-    call.warn_unknown("license", &body, known);
-    let mut changes = read_all(&body, Use::Patch).map_err(|(name, why)| Answer::field(&name, why))?;
+    call.warn_unknown("license", body, known);
+    let mut fields = read_all(body, Use::Patch).map_err(|(name, why)| Answer::field(&name, why))?;
     if let Some(order) = body.get("order") {
-        let found = order.as_u64().filter(|id| call.world.store.get(Table::Orders, *id).is_some());
+        let found = read_id(order).filter(|id| call.world.store.get(Table::Orders, *id).is_some());
         let refused = || Answer::field("order", format!("Invalid pk \"{order}\" - object does not exist."));
-        set(&mut changes, "order", found.ok_or_else(refused)?);
+        set(&mut fields, "order", found.ok_or_else(refused)?);
     }
-    apply(call.world, id, changes);
-    if let (true, Some(Value::Bool(enabled))) = (honours_enabled, body.get("enabled")) {
-        set_enabled(call.world, id, *enabled);
+    let enabled = body.get("enabled").filter(|_| honours_enabled);
+    let enabled =
+        enabled.map(|value| Kind::Bool.read(value)).transpose().map_err(|why| Answer::field("enabled", why))?;
+    Ok(Changes { fields, enabled: enabled.and_then(|value| value.as_bool()) })
+}
+
+fn make(world: &mut World, id: u64, changes: Changes) {
+    apply(world, id, changes.fields);
+    if let Some(enabled) = changes.enabled {
+        set_enabled(world, id, enabled);
     }
-    Ok(show(call, Table::Licenses, id))
 }
 
 fn check_companions(call: &Call<'_>, body: &Record) -> Result<(), Answer> {
@@ -145,6 +181,9 @@ fn reset_one(world: &mut World, id: u64) {
         set(license, "total_consumptions", 0);
         let active = is_subscription(license);
         set(license, "active", active);
+        for seat in license.get_mut("license_users").and_then(Value::as_array_mut).into_iter().flatten() {
+            seat["total_activations"] = json!(0);
+        }
         for row in license.get_mut("product_features").and_then(Value::as_array_mut).into_iter().flatten() {
             row["total_consumptions"] = json!(0);
         }
@@ -159,7 +198,7 @@ pub(super) fn update_features(call: &mut Call<'_>, id: u64) -> Reply {
     let store = &call.world.store;
     let license = store.get(Table::Licenses, id);
     let product = license.and_then(|l| store.referred(Table::Products, l, "product")).cloned();
-    let rows = feature_rows(call, asked, &product.unwrap_or_default())?;
+    let rows = features::read(call, asked, &product.unwrap_or_default())?;
     let now = call.world.now();
     call.world.store.edit(Table::Licenses, id, now, |license| set(license, "product_features", rows));
     done(call, "License features updated.")
@@ -181,12 +220,18 @@ pub(super) fn reset_bulk(call: &mut Call<'_>) -> Reply {
 
 /// The ids of a bulk call, all of them known.
 fn bulk(call: &Call<'_>) -> Result<Vec<u64>, Answer> {
-    let Value::Array(list) = call.json()? else {
-        return Err(Answer::field("non_field_errors", "Expected a list of license ids."));
-    };
-    if list.len() > BULK_MAX {
-        return Err(Answer::field("non_field_errors", format!("At most {BULK_MAX} licenses in one call.")));
+    bulk_list(call)?.iter().map(|id| known_license(call, id)).collect()
+}
+
+fn bulk_list(call: &Call<'_>) -> Result<Vec<Value>, Answer> {
+    match call.json()? {
+        Value::Array(list) if list.len() <= BULK_MAX => Ok(list),
+        Value::Array(_) => Err(Answer::field("non_field_errors", format!("At most {BULK_MAX} licenses in one call."))),
+        _ => Err(Answer::field("non_field_errors", "Expected a list of licenses.")),
     }
-    let known = |id: &Value| id.as_u64().filter(|id| call.world.store.get(Table::Licenses, *id).is_some());
-    list.iter().map(|id| known(id).ok_or_else(Answer::not_found)).collect()
+}
+
+fn known_license(call: &Call<'_>, id: &Value) -> Result<u64, Answer> {
+    let known = read_id(id).filter(|id| call.world.store.get(Table::Licenses, *id).is_some());
+    known.ok_or_else(Answer::not_found)
 }

@@ -1,12 +1,17 @@
 //! The Management API: who may ask, and who answers.
 
+use serde_json::{Value, json};
+
 use super::answer::{Answer, Reply};
 use super::call::{Call, Request};
 use super::store::Table;
 use super::view::View;
-use super::{create_order, customers, devices, licenses, listing, look, orders};
+use super::{create_order, customers, devices, license_users, licenses, listing, look, orders};
 
 pub(super) const PREFIX: &str = "/api/v1/";
+/// What is posted to a single license.
+const LICENSE_ACTIONS: &[&str] =
+    &["disable", "enable", "reset", "update_features", "assign_user", "assign_users", "unassign_user"];
 
 /// Answers a request to the Management API, refusals included.
 pub(super) fn answer(call: &mut Call<'_>, key: &str) -> Answer {
@@ -42,6 +47,7 @@ fn route(call: &mut Call<'_>) -> Reply {
         ["customers", rest @ ..] => customer_routes(call, rest),
         ["products", rest @ ..] => read_routes(call, Table::Products, rest),
         ["license-templates", rest @ ..] => read_routes(call, Table::Policies, rest),
+        ["license-users", rest @ ..] => read_routes(call, Table::LicenseUsers, rest),
         _ => Err(Answer::not_found()),
     }
 }
@@ -67,6 +73,7 @@ fn order_routes(call: &mut Call<'_>, rest: &[&str]) -> Reply {
         ("GET", []) => listing::list(call, Table::Orders),
         ("POST", ["create_order"]) => create_order::create_order(call),
         ("GET", ["generate_license"]) => orders::generate_license(call),
+        (method, ["create_order" | "generate_license"]) => Err(Answer::method_not_allowed(method)),
         ("GET", [id]) => get(call, Table::Orders, id),
         ("PATCH", [id]) => orders::patch(call, known(call, Table::Orders, id)?),
         ("DELETE", [id, "safe_delete"]) => orders::safe_delete(call, known(call, Table::Orders, id)?),
@@ -80,6 +87,8 @@ fn license_routes(call: &mut Call<'_>, rest: &[&str]) -> Reply {
         ("GET", []) => listing::list(call, Table::Licenses),
         ("POST", ["disable_bulk"]) => licenses::disable_bulk(call),
         ("POST", ["reset_bulk"]) => licenses::reset_bulk(call),
+        ("PATCH", ["bulk_update"]) => licenses::bulk_update(call),
+        (method, ["disable_bulk" | "reset_bulk" | "bulk_update"]) => Err(Answer::method_not_allowed(method)),
         ("GET", [id]) => get(call, Table::Licenses, id),
         ("PATCH", [id]) => licenses::patch(call, known(call, Table::Licenses, id)?),
         ("DELETE", [id]) => licenses::delete(call, known(call, Table::Licenses, id)?),
@@ -87,9 +96,11 @@ fn license_routes(call: &mut Call<'_>, rest: &[&str]) -> Reply {
         ("POST", [id, "enable"]) => licenses::enable(call, known(call, Table::Licenses, id)?),
         ("POST", [id, "reset"]) => licenses::reset(call, known(call, Table::Licenses, id)?),
         ("POST", [id, "update_features"]) => licenses::update_features(call, known(call, Table::Licenses, id)?),
-        (method, [] | [_] | [_, "disable" | "enable" | "reset" | "update_features"]) => {
-            Err(Answer::method_not_allowed(method))
-        }
+        ("POST", [id, "assign_user"]) => license_users::assign_user(call, known(call, Table::Licenses, id)?),
+        ("POST", [id, "assign_users"]) => license_users::assign_users(call, known(call, Table::Licenses, id)?),
+        ("POST", [id, "unassign_user"]) => license_users::unassign_user(call, known(call, Table::Licenses, id)?),
+        (method, [] | [_]) => Err(Answer::method_not_allowed(method)),
+        (method, [_, action]) if LICENSE_ACTIONS.contains(action) => Err(Answer::method_not_allowed(method)),
         _ => Err(Answer::not_found()),
     }
 }
@@ -145,9 +156,18 @@ pub(super) fn show(call: &Call<'_>, table: Table, id: u64) -> Answer {
 
 /// The answer of an action, in the way of switch S29.
 pub(super) fn done(call: &Call<'_>, message: &str) -> Reply {
-    Ok(match call.world.switches.get("S29") {
+    Ok(action_answer(call, json!({ "message": message })))
+}
+
+/// The same, with one thing more to say.
+pub(super) fn done_with(call: &Call<'_>, message: &str, key: &str, value: Value) -> Reply {
+    Ok(action_answer(call, json!({ "message": message, key: value })))
+}
+
+fn action_answer(call: &Call<'_>, body: Value) -> Answer {
+    match call.world.switches.get("S29") {
         "empty_200" => Answer::empty(200),
         "204" => Answer::empty(204),
-        _ => Answer::ok(serde_json::json!({ "message": message })),
-    })
+        _ => Answer::ok(body),
+    }
 }

@@ -7,7 +7,7 @@ use super::call::Call;
 use super::fields::{Kind, read_metadata};
 use super::license_owner::{KEY_ALPHABET, KEY_CHARS, new_key};
 use super::management::show;
-use super::record::{Record, set, text};
+use super::record::{Record, read_id, set, text};
 use super::store::{Index, Table};
 
 /// Keys in one answer of generate_license.
@@ -53,7 +53,7 @@ fn changes(call: &Call<'_>, body: &Record) -> Result<Record, Answer> {
     }
     if let Some(customer) = body.get("customer") {
         let is_known = |id: &u64| call.world.store.get(Table::Customers, *id).is_some();
-        let known = customer.as_u64().filter(is_known);
+        let known = read_id(customer).filter(is_known);
         let refused = || Answer::field("customer", format!("Invalid pk \"{customer}\" - object does not exist."));
         set(&mut changes, "customer", known.ok_or_else(refused)?);
     }

@@ -38,3 +38,8 @@ pub(super) fn object(value: Value) -> Record {
         _ => Record::new(),
     }
 }
+
+/// An id in a body: a number, or the text of one.
+pub(super) fn read_id(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str().and_then(|text| text.parse().ok()))
+}

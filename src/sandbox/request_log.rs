@@ -7,6 +7,8 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
+use super::faults::Match;
+
 /// Entries kept; the oldest go first.
 const ENTRIES_MAX: usize = 100_000;
 /// A body or answer longer than this is logged by its beginning alone.
@@ -76,15 +78,33 @@ impl RequestLog {
         self.stripped = 0;
     }
 
-    /// Entries after `since`, writes alone if asked, as JSON.
-    pub fn show(&self, since: u64, mutating: bool) -> serde_json::Result<String> {
-        let skip = usize::try_from(since.saturating_sub(self.gone)).unwrap_or(usize::MAX);
-        let numbered = (self.gone + 1..).zip(&self.entries).skip(skip);
-        let requests = numbered
-            .filter(|(_, e)| !mutating || is_write(&e.method))
-            .map(|(seq, entry)| Line { seq, entry })
-            .collect();
+    /// The entries wanted, oldest first, as JSON.
+    pub fn show(&self, wanted: &Wanted) -> serde_json::Result<String> {
+        let skip = usize::try_from(wanted.since.saturating_sub(self.gone)).unwrap_or(usize::MAX);
+        let numbered = (self.gone + 1..).zip(&self.entries).skip(skip).filter(|(_, entry)| wanted.takes(entry));
+        let requests = numbered.take(wanted.limit).map(|(seq, entry)| Line { seq, entry }).collect();
         serde_json::to_string(&Lines { requests })
+    }
+}
+
+/// Which entries to show.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// Those after this sequence number.
+    pub since: u64,
+    pub limit: usize,
+    /// Writes alone.
+    pub mutating: bool,
+    /// Those with warnings alone.
+    pub warned: bool,
+    pub on: Match,
+}
+
+impl Wanted {
+    fn takes(&self, entry: &Entry) -> bool {
+        (!self.mutating || is_write(&entry.method))
+            && (!self.warned || !entry.warnings.is_empty())
+            && self.on.takes(&entry.method, &entry.path)
     }
 }
 

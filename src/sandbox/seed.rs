@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::fields::{Kind, LICENSE_TYPES, Use, kind_of, read_all};
+use super::fields::{Kind, LICENSE_TYPES, Use, kind_of, read_all, read_text};
 use super::record::{Record, id, object, rows, set, text};
 use super::store::{Store, Table};
 
@@ -101,7 +101,7 @@ fn read(
         match fields.iter().find(|(known, _)| known == name) {
             Some((_, kind)) => set(&mut read, name, kind.read(value).map_err(|why| format!("{place}.{name}: {why}"))?),
             None if kind_of(name, Use::Creation).is_some() => {}
-            None if matches!(name.as_str(), "product" | "features") => {}
+            None if matches!(name.as_str(), "product" | "features" | "custom_fields") => {}
             None => warnings.push(format!("{place}.{name} is not known here; it is shown and does nothing")),
         }
     }
@@ -117,6 +117,10 @@ fn keep_product(store: &mut Store, mut told: Record, now: DateTime<Utc>) -> u64 
         let features = features(store, &told, existing.as_ref());
         set(&mut told, "features", features);
     }
+    if told.contains_key("custom_fields") {
+        let fields = custom_fields(store, &told, existing.as_ref());
+        set(&mut told, "custom_fields", fields);
+    }
     if let Some(id) = existing.and_then(|product| id(&product, "id")) {
         store.edit(Table::Products, id, now, |product| product.extend(told));
         return id;
@@ -127,7 +131,7 @@ fn keep_product(store: &mut Store, mut told: Record, now: DateTime<Utc>) -> u64 
         "authorization_method": "license-key", "is_floating": false, "is_floating_cloud": false, "floating_users": 0,
         "floating_timeout": 0, "is_node_locked": false, "is_user_locked": false, "prevent_vm": false,
         "max_consumptions": 0, "consumption_period": null, "is_bundle": false, "is_archived": false, "metadata": {},
-        "features": [],
+        "features": [], "custom_fields": [],
     }));
     product.extend(told);
     store.insert(Table::Products, product, now)
@@ -145,6 +149,21 @@ fn features(store: &mut Store, told: &Record, existing: Option<&Record>) -> Valu
                                      "max_consumption": 0, "is_deleted": false }));
         row.extend(told);
         kept.push(Value::Object(row));
+    }
+    Value::Array(kept)
+}
+
+/// Custom fields told as names or as objects with a `default_value`; a known name keeps its id.
+fn custom_fields(store: &mut Store, told: &Record, existing: Option<&Record>) -> Value {
+    let mut kept = Vec::new();
+    for field in told.get("custom_fields").and_then(Value::as_array).into_iter().flatten() {
+        let told = field.as_object().cloned().unwrap_or_else(|| object(json!({ "name": field })));
+        let name = told.get("name").cloned().unwrap_or_default();
+        let known = existing.and_then(|p| rows(p, "custom_fields").find(|f| f.get("name") == Some(&name)));
+        let id = known.and_then(|f| id(f, "id")).unwrap_or_else(|| store.next_id());
+        let value = told.get("default_value").or_else(|| told.get("value"));
+        let value = value.map(|value| read_text(value).unwrap_or_default()).unwrap_or_default();
+        kept.push(json!({ "id": id, "name": name, "default_value": value }));
     }
     Value::Array(kept)
 }

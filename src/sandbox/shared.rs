@@ -48,7 +48,12 @@ pub(super) struct Shared {
 /// What is to happen on the connection.
 #[derive(Debug)]
 pub(super) enum Delivery {
-    Send { answer: Answer, delay: Duration },
+    /// `trickle`: the head at once and the body in pieces.
+    Send {
+        answer: Answer,
+        delay: Duration,
+        trickle: bool,
+    },
     Close,
     Hang,
 }
@@ -84,25 +89,33 @@ impl Shared {
 
     /// Decides, does and logs one API request.
     pub fn api(&self, request: &Request) -> Delivery {
-        let api = if request.path.starts_with(license_api::PREFIX) { Api::License } else { Api::Management };
+        let api = api_of(request);
         let mut state = self.lock();
         let (plan, authorization) = (state.world.plan, request.authorization.as_deref());
         let admitted = state.limits.admit(api, plan, request.peer, authorization, Instant::now());
         if let Err(wait) = admitted {
-            let answer = too_many(&state.world, wait);
+            let answer = too_many(&state.world, api, wait);
             log(&mut state, request, &Outcome { seen: Some(&answer), ..Outcome::default() });
             return self.send(&state, answer);
         }
         let State { world, .. } = &mut *state;
         let mishap = world.faults.take(&request.method, &request.path, &world.switches);
         let does = mishap.as_ref().is_none_or(|mishap| mishap.commits);
-        let (done, warnings) = if does { self.act(world, api, request) } else { (Answer::empty(500), Vec::new()) };
+        let (done, mut warnings) = if does { self.act(world, api, request) } else { (Answer::empty(500), Vec::new()) };
         let edited = vendor_edit::after(world, &request.method, &request.path);
-        if is_write(&request.method) || mishap.is_some() || edited || api == Api::License {
+        warnings.extend(edited.iter().map(|id| format!("a hand edited license {id} behind this request")));
+        if is_write(&request.method) || mishap.is_some() || !edited.is_empty() || api == Api::License {
             self.changed.notify_one();
         }
         let outcome = Outcome { mishap: mishap.as_ref(), done: does.then_some(done.status), warnings, seen: None };
-        self.deliver(&mut state, request, outcome, done)
+        self.deliver(&mut state, api, request, outcome, done)
+    }
+
+    /// Refuses and logs a request whose body could not be read to its end, most often for its size.
+    pub fn unread(&self, request: &Request, status: u16, why: &str) -> Answer {
+        let answer = refusal(api_of(request), status, "missing_content", why);
+        log(&mut self.lock(), request, &Outcome { seen: Some(&answer), ..Outcome::default() });
+        answer
     }
 
     fn act(&self, world: &mut World, api: Api, request: &Request) -> (Answer, Vec<String>) {
@@ -119,18 +132,18 @@ impl Shared {
         (answer, call.warnings)
     }
 
-    fn deliver(&self, state: &mut State, request: &Request, outcome: Outcome<'_>, done: Answer) -> Delivery {
+    fn deliver(&self, state: &mut State, api: Api, request: &Request, outcome: Outcome<'_>, done: Answer) -> Delivery {
         let end = outcome.mishap.map(|mishap| mishap.end);
         let seen = match end {
             None | Some(End::Late(_)) => Some(done),
-            Some(End::Json(status)) => Some(Answer::detail(status, "Internal server error.")),
+            Some(End::Json(status)) => Some(internal_error(api, status)),
             Some(End::Html(status)) => Some(Answer::html(status)),
-            Some(End::TooMany) => Some(too_many(&state.world, FAULT_RETRY_AFTER)),
+            Some(End::TooMany) => Some(too_many(&state.world, api, FAULT_RETRY_AFTER)),
             Some(End::Close | End::Hang) => None,
         };
         log(state, request, &Outcome { seen: seen.as_ref(), ..outcome });
         match (seen, end) {
-            (Some(answer), Some(End::Late(delay))) => Delivery::Send { answer, delay },
+            (Some(answer), Some(End::Late(delay))) => Delivery::Send { answer, delay, trickle: false },
             (Some(answer), _) => self.send(state, answer),
             (None, Some(End::Hang)) => Delivery::Hang,
             (None, _) => Delivery::Close,
@@ -145,8 +158,13 @@ impl Shared {
             "jitter_500ms" => rand::rng().random_range(0..=500),
             _ => 0,
         };
-        Delivery::Send { answer, delay: Duration::from_millis(delay_ms) }
+        let trickle = state.world.switches.is("S31", "slow_body");
+        Delivery::Send { answer, delay: Duration::from_millis(delay_ms), trickle }
     }
+}
+
+fn api_of(request: &Request) -> Api {
+    if request.path.starts_with(license_api::PREFIX) { Api::License } else { Api::Management }
 }
 
 /// What became of a request, for the log.
@@ -178,20 +196,33 @@ fn log(state: &mut State, request: &Request, outcome: &Outcome<'_>) {
     });
 }
 
+/// A general refusal in the shape of the API that was called: its clients read no other.
+fn refusal(api: Api, status: u16, code: &str, text: &str) -> Answer {
+    match api {
+        Api::Management => Answer::detail(status, text),
+        Api::License => Answer::code(status, code, text),
+    }
+}
+
+fn internal_error(api: Api, status: u16) -> Answer {
+    refusal(api, status, "internal_error", "Internal server error.")
+}
+
 /// The 429 answer, in the way of switch S6.
-fn too_many(world: &World, wait: Duration) -> Answer {
+fn too_many(world: &World, api: Api, wait: Duration) -> Answer {
     let seconds = wait.as_millis().div_ceil(1_000).max(1);
     let text = format!("Request was throttled. Expected available in {seconds} seconds.");
+    let plain = refusal(api, 429, "too_many_requests", &text);
     match world.switches.get("S6") {
-        "no_retry_after" => Answer::detail(429, text),
+        "no_retry_after" => plain,
         "html" => Answer::html(429),
         "code_shape" => Answer::code(429, "too_many_requests", text).with_header("retry-after", seconds.to_string()),
         "http_date" => {
             let at = Utc::now() + chrono::TimeDelta::from_std(wait).unwrap_or_default() + chrono::TimeDelta::seconds(1);
             let date = at.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
-            Answer::detail(429, text).with_header("retry-after", date)
+            plain.with_header("retry-after", date)
         }
-        _ => Answer::detail(429, text).with_header("retry-after", seconds.to_string()),
+        _ => plain.with_header("retry-after", seconds.to_string()),
     }
 }
 
@@ -204,8 +235,12 @@ fn load(path: &Path) -> Result<Option<World>, SandboxError> {
         Err(e) => return Err(unreadable(e.to_string())),
     };
     let mut world: World = serde_json::from_slice(&bytes).map_err(|e| unreadable(e.to_string()))?;
-    if world.version != VERSION {
-        return Err(unreadable(format!("it has layout {}, this build reads {VERSION}", world.version)));
+    if world.version > VERSION {
+        return Err(unreadable(format!("it has layout {}, this build reads up to {VERSION}", world.version)));
+    }
+    if world.version < VERSION {
+        world.store.take_out_users();
+        world.version = VERSION;
     }
     world.switches.keep_known();
     world.store.reindex();

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::clock::stamp;
-use super::record::{Record, id, set, text};
+use super::record::{Record, id, rows, set, text};
 
 /// Ids of LicenseSpring are of this size: beyond 32 bits, within a float's 53.
 const FIRST_ID: u64 = 1_600_000_000_000_000;
@@ -23,6 +24,7 @@ pub(super) enum Table {
     Orders,
     Licenses,
     Devices,
+    LicenseUsers,
 }
 
 /// An indexed value: what is looked up, and by which text.
@@ -34,8 +36,10 @@ pub(super) enum Index {
     OrderByCustomer,
     LicenseByKey,
     LicenseByOrder,
+    LicenseByUser,
     DeviceByLicense,
     CustomerByEmail,
+    UserByEmail,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,6 +52,8 @@ pub(super) struct Store {
     orders: BTreeMap<u64, Record>,
     licenses: BTreeMap<u64, Record>,
     devices: BTreeMap<u64, Record>,
+    #[serde(default)]
+    license_users: BTreeMap<u64, Record>,
     #[serde(skip)]
     index: HashMap<Key, BTreeSet<u64>>,
 }
@@ -63,6 +69,7 @@ impl Default for Store {
             orders: BTreeMap::new(),
             licenses: BTreeMap::new(),
             devices: BTreeMap::new(),
+            license_users: BTreeMap::new(),
             index: HashMap::new(),
         }
     }
@@ -82,6 +89,7 @@ impl Store {
             Table::Orders => &self.orders,
             Table::Licenses => &self.licenses,
             Table::Devices => &self.devices,
+            Table::LicenseUsers => &self.license_users,
         }
     }
 
@@ -93,6 +101,7 @@ impl Store {
             Table::Orders => &mut self.orders,
             Table::Licenses => &mut self.licenses,
             Table::Devices => &mut self.devices,
+            Table::LicenseUsers => &mut self.license_users,
         }
     }
 
@@ -174,10 +183,24 @@ impl Store {
         self.policies.values().find(|p| text(p, "code") == code)
     }
 
+    /// Files of layout 1 keep users inside their licenses: gives them their own table.
+    pub fn take_out_users(&mut self) {
+        for license in self.licenses.values_mut() {
+            for row in license.get_mut("license_users").and_then(Value::as_array_mut).into_iter().flatten() {
+                let Some(user) = row.as_object_mut().filter(|row| row.contains_key("true_email")) else {
+                    continue;
+                };
+                let Some(id) = id(user, "id") else { continue };
+                self.license_users.insert(id, user.clone());
+                user.retain(|key, _| ["id", "is_manager", "max_activations", "total_activations"].contains(&&**key));
+            }
+        }
+    }
+
     /// Builds the indexes anew, after loading.
     pub fn reindex(&mut self) {
         let mut index: HashMap<Key, BTreeSet<u64>> = HashMap::new();
-        for table in [Table::Customers, Table::Orders, Table::Licenses, Table::Devices] {
+        for table in [Table::Customers, Table::Orders, Table::Licenses, Table::Devices, Table::LicenseUsers] {
             for (id, record) in self.table(table) {
                 for key in keys(table, record) {
                     index.entry(key).or_default().insert(*id);
@@ -213,9 +236,12 @@ fn keys(table: Table, record: &Record) -> Vec<Key> {
         Table::Orders => [by_text(Index::OrderByStoreId, "store_id"), by_id(Index::OrderByCustomer, "customer")],
         Table::Licenses => [by_text(Index::LicenseByKey, "license_key"), by_id(Index::LicenseByOrder, "order")],
         Table::Devices => [by_id(Index::DeviceByLicense, "license"), None],
+        Table::LicenseUsers => [by_text(Index::UserByEmail, "true_email"), None],
         Table::Products | Table::Policies => [None, None],
     };
-    keys.into_iter().flatten().collect()
+    let users = rows(record, "license_users").filter(|_| table == Table::Licenses).filter_map(|user| id(user, "id"));
+    let by_user = users.map(|user| (Index::LicenseByUser, user.to_string()));
+    keys.into_iter().flatten().chain(by_user).collect()
 }
 
 /// The time of a change: always after the last one, even while the clock stands still.

@@ -3,16 +3,22 @@
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
-use super::{MANAGEMENT_KEY, Sandbox, SandboxOptions, start};
+use super::{LICENSE_API_KEY, LICENSE_SHARED_KEY, MANAGEMENT_KEY, Sandbox, SandboxOptions, start};
 
+mod bulk;
 mod control;
+mod creation;
 mod faults;
+mod features;
+mod hands;
 mod license_api;
 mod licenses;
 mod lists;
+mod lost;
 mod orders;
 mod persistence;
 mod switches;
+mod users;
 
 /// A sandbox on free ports, seeded with one product and one policy, and a client for it.
 pub(super) struct Lab {
@@ -122,6 +128,20 @@ pub(super) fn order(id: &str) -> Value {
             "license_type": "subscription", "validity_period": "2999-07-19", "max_activations": 3,
             "subscription_id": "sub_9" }] }],
     })
+}
+
+/// A License API call signed as the documents say, at this very time.
+pub(super) fn signed(lab: &Lab, method: Method, path: &str) -> RequestBuilder {
+    let date = chrono::Utc::now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let signature = license_api::signature(&date, LICENSE_SHARED_KEY);
+    let header =
+        format!(r#"algorithm="hmac-sha256", headers="date", signature="{signature}", apikey="{LICENSE_API_KEY}""#);
+    lab.bare(method, &format!("/api/v4/{path}")).header("date", date).header("authorization", header)
+}
+
+pub(super) async fn device_call(lab: &Lab, path: &str, license: &Value, hardware_id: &str) -> (StatusCode, Value) {
+    let body = json!({ "product": "PRO", "license_key": license["license_key"], "hardware_id": hardware_id });
+    answer(signed(lab, Method::POST, path).json(&body)).await
 }
 
 pub(super) fn license_path(license: &Value) -> String {

@@ -2,15 +2,21 @@
 //! of its API. With `after`, the edit waits and slips in behind the next request that matches:
 //! between a client's read and its write.
 
+use chrono::Days;
 use serde::{Deserialize, Serialize};
 
 use super::faults::Match;
 use super::fields::{Use, kind_of};
 use super::licenses;
-use super::record::Record;
+use super::record::{Record, number, set};
+use super::status::validity;
 use super::store::Table;
 use super::world::World;
 
+/// Paths of single licenses.
+const LICENSE_PATH: &str = "/api/v1/licenses/";
+/// Where a license keeps how far the script of S30 has come with it; no answer shows it.
+pub(super) const SCRIPT_STEP: &str = "script_step";
 /// Edits that wait at the same time.
 const WAITING_MAX: usize = 1_000;
 
@@ -88,12 +94,40 @@ fn make(world: &mut World, edit: Waiting) {
     }
 }
 
-/// The edits that waited for a request like this one are made now that it has been answered.
-pub(super) fn after(world: &mut World, method: &str, path: &str) -> bool {
+/// The edits that come behind a request that has just been answered: those that waited for one
+/// like it, and those of the script of switch S30. Gives the licenses edited.
+pub(super) fn after(world: &mut World, method: &str, path: &str) -> Vec<u64> {
     let (due, waiting): (Vec<_>, Vec<_>) =
         std::mem::take(&mut world.edits).into_iter().partition(|edit| edit.after.takes(method, path));
     world.edits = waiting;
-    let any = !due.is_empty();
+    let mut edited: Vec<u64> = due.iter().map(|edit| edit.license_id).collect();
     due.into_iter().for_each(|edit| make(world, edit));
-    any
+    if world.switches.is("S30", "scripted") && method == "GET" {
+        edited.extend(scripted(world, path));
+    }
+    edited
+}
+
+/// The next step of the script for the license that was read by its id, if one is left. The
+/// script ends, so that a client that sets things right gets done.
+fn scripted(world: &mut World, path: &str) -> Option<u64> {
+    let id = path.strip_prefix(LICENSE_PATH)?.trim_end_matches('/').parse().ok()?;
+    let license = world.store.get(Table::Licenses, id)?;
+    let step = number(license, SCRIPT_STEP);
+    let mut changes = Record::new();
+    match step {
+        0 => {}
+        1 => {
+            let later = validity(license).and_then(|date| date.checked_add_days(Days::new(1)));
+            set(&mut changes, "validity_period", later.map(|date| date.to_string()));
+        }
+        2 => set(&mut changes, "max_activations", number(license, "max_activations") + 1),
+        _ => return None,
+    }
+    set(&mut changes, SCRIPT_STEP, step + 1);
+    licenses::apply(world, id, changes);
+    if step == 0 {
+        licenses::set_enabled(world, id, false);
+    }
+    Some(id)
 }

@@ -6,10 +6,12 @@ use std::sync::LazyLock;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::record::{Record, flag, id, object, rows, set, text};
+use super::license_users::{self, Passwords};
+use super::record::{Record, flag, id, object, set, text};
 use super::status::status;
 use super::store::{Index, Store, Table};
 use super::switches::Switches;
+use super::vendor_edit::SCRIPT_STEP;
 
 /// The one company of a sandbox.
 pub(super) const COMPANY_ID: u64 = 1;
@@ -29,6 +31,7 @@ impl View<'_> {
             Table::Orders => self.order(record),
             Table::Devices => self.device(record),
             Table::Customers => self.customer(record),
+            Table::LicenseUsers => Value::Object(license_users::show_alone(record)),
             Table::Products | Table::Policies => Value::Object(record.clone()),
         }
     }
@@ -47,28 +50,29 @@ impl View<'_> {
         let policy = self.store.referred(Table::Policies, license, "license_template");
         let mut shown = LICENSE_DEFAULTS.clone();
         shown.extend(license.clone());
-        shown.remove("transfer_pending"); // ours alone: a transfer is counted at the next activation
+        // Ours alone: a transfer is counted at the next activation.
+        shown.remove("transfer_pending");
+        shown.remove(SCRIPT_STEP);
         set(&mut shown, "status", status(license, self.switches, self.now));
         set(&mut shown, "order_store_id", order.map_or(Value::Null, |o| text(o, "store_id").into()));
         set(&mut shown, "customer", customer.map_or(Value::Null, |c| self.customer(c)));
         set(&mut shown, "license_template_code", policy.map_or(Value::Null, |p| text(p, "code").into()));
         set(&mut shown, "product", self.product_of(license));
-        set(&mut shown, "license_users", license_users(license));
+        set(&mut shown, "license_users", license_users::show(self.store, license, &Passwords::new()));
         set(&mut shown, "total_active_devices", self.active_devices(license));
         set(&mut shown, "active_up_to_date_devices", self.active_devices(license));
         Value::Object(shown)
     }
 
     /// A license inside the answer of create_order, the only place that tells initial passwords.
-    pub fn new_license(&self, license: &Record, ids_only: bool) -> Value {
-        let users: Vec<Value> = rows(license, "license_users").cloned().map(Value::Object).collect();
+    pub fn new_license(&self, license: &Record, passwords: &Passwords, ids_only: bool) -> Value {
         let mut shown = if ids_only {
             let key = license.get("license_key").cloned().unwrap_or_default();
             json!({ "id": license.get("id"), "order": license.get("order"), "license_key": key })
         } else {
             self.license(license)
         };
-        shown["license_users"] = Value::Array(users);
+        shown["license_users"] = Value::Array(license_users::show(self.store, license, passwords));
         shown
     }
 
@@ -140,16 +144,6 @@ impl View<'_> {
         };
         licenses.iter().any(is_active)
     }
-}
-
-/// License users without their passwords.
-fn license_users(license: &Record) -> Vec<Value> {
-    let without_password = |user: &Record| {
-        let mut shown = user.clone();
-        shown.remove("initial_password");
-        Value::Object(shown)
-    };
-    rows(license, "license_users").map(without_password).collect()
 }
 
 /// Kept licenses hold only what was set; this is the rest of the object.

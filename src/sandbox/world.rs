@@ -13,8 +13,8 @@ use super::store::Store;
 use super::switches::Switches;
 use super::vendor_edit::Waiting;
 
-/// The layout of the data file; a file of another one is refused.
-pub(super) const VERSION: u32 = 1;
+/// The layout of the data file; a file of a newer one is refused, an older one is read.
+pub(super) const VERSION: u32 = 2;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct World {

@@ -39,10 +39,33 @@ pub fn start() -> Result<PrometheusHandle, super::TelemetryError> {
     Ok(handle)
 }
 
+/// Begins every count of a source at 0, so that the first one is seen as an increase.
+pub fn open_source(source: &str, refusal_codes: impl Iterator<Item = &'static str>) {
+    delivery_counts(source, 0, 0, 0);
+    counter!(QUARANTINED, "source" => source.to_owned()).increment(0);
+    for code in refusal_codes {
+        counter!(REFUSALS, "source" => source.to_owned(), "code" => code).increment(0);
+    }
+    queue_depth(source, 0);
+}
+
+/// The same for an account.
+pub fn open_account(account: &str, actions: &[&'static str]) {
+    for action in actions {
+        counter!(CALLS, "account" => account.to_owned(), "action" => *action).increment(0);
+        counter!(CALLS_FAILED, "account" => account.to_owned(), "action" => *action).increment(0);
+    }
+    counter!(CALLS_REDUNDANT, "account" => account.to_owned()).increment(0);
+}
+
 /// A delivery was stored.
 pub fn delivery(source: &str, new: usize, duplicates: usize) {
+    delivery_counts(source, 1, new, duplicates);
+}
+
+fn delivery_counts(source: &str, deliveries: u64, new: usize, duplicates: usize) {
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    counter!(DELIVERIES, "source" => source.to_owned()).increment(1);
+    counter!(DELIVERIES, "source" => source.to_owned()).increment(deliveries);
     counter!(EVENTS, "source" => source.to_owned()).increment(count(new));
     counter!(DUPLICATES, "source" => source.to_owned()).increment(count(duplicates));
 }

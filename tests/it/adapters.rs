@@ -5,16 +5,16 @@ use serde_json::{Value, json};
 
 use crate::support::service::{ORGANIZATION, SALESFORCE_TOKEN, Service};
 
-const ACK: &str = concat!(
+pub const ACK: &str = concat!(
     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n",
     "<soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\"><soapenv:Body>",
     "<notificationsResponse xmlns=\"http://soap.sforce.com/2005/09/outbound\"><Ack>true</Ack></notificationsResponse>",
     "</soapenv:Body></soapenv:Envelope>"
 );
-const SESSION: &str = "00D5g00000AbCdE!AQcAQH0dMHZfz972Szmpkb58urFRkgeBGsxL_QJWwYMfAbUeeG7c1E6LYUfiDUk.";
-const ASSET: &str = "02i5g000001abcdAAA";
+pub const SESSION: &str = "00D5g00000AbCdE!AQcAQH0dMHZfz972Szmpkb58urFRkgeBGsxL_QJWwYMfAbUeeG7c1E6LYUfiDUk.";
+pub const ASSET: &str = "02i5g000001abcdAAA";
 
-fn message(organization: &str, notifications: &str) -> String {
+pub fn message(organization: &str, notifications: &str) -> String {
     format!(
         r#"<?xml version="1.0" encoding="UTF-8"?>
 <soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
@@ -25,7 +25,7 @@ fn message(organization: &str, notifications: &str) -> String {
 }
 
 /// The n-th word about an asset.
-fn asset(n: u32, id: &str, status: &str, end: NaiveDate) -> String {
+pub fn asset(n: u32, id: &str, status: &str, end: NaiveDate) -> String {
     format!(
         r#"<Notification><Id>04l5g00000{n:05}</Id><sObject xsi:type="sf:Asset" xmlns:sf="urn:sobject.enterprise.soap.sforce.com">
    <sf:Id>{id}</sf:Id><sf:AccountId>0015g00000aBcDeAAK</sf:AccountId><sf:LSL_Contact_Email__c>ada@example.com</sf:LSL_Contact_Email__c>
@@ -184,8 +184,10 @@ async fn a_shopify_contract_is_paid_renewed_and_runs_out() {
     service.settled().await;
     assert_eq!(license().await.unwrap()["enabled"], json!(false));
 
-    // An order of another app is kept and belongs to no subscription; a topic must fit its body.
-    assert_eq!(deliver(&service, "orders/paid", "w7", now, &order(7, now)).await, 200);
+    // A failed attempt names no order; a topic must fit its body.
+    let failed =
+        json!({"id":77,"idempotency_key":"k7","order_id":null,"subscription_contract_id":null,"error_code":"x"});
+    assert_eq!(deliver(&service, "subscription_billing_attempts/failure", "w7", now, &failed).await, 200);
     assert_eq!(deliver(&service, "subscription_contracts/update", "w8", now, &order(8, now)).await, 401);
     service.settled().await;
     let (_, events) = service.get("/v1/events?source=shopify-main").await;

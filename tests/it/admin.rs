@@ -102,7 +102,8 @@ async fn customers_show_what_they_have_and_their_timeline_mixes_events_and_calls
     assert_eq!(one["licenses"][0]["order_id"], json!("stripe-main:sub_1:PRO"), "{one}");
     let (_, line) = service.get("/v1/customers/stripe-main/cus_sub_1/timeline").await;
     let kinds: Vec<&str> = line["timeline"].as_array().unwrap().iter().map(|m| m["type"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["outcome", "intent", "invoice.paid", "customer.subscription.created"], "{line}");
+    let expected = ["outcome", "intent", "invoice.paid", "customer.subscription.created", "config_adopted"];
+    assert_eq!(kinds, expected, "{line}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

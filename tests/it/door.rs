@@ -107,7 +107,7 @@ async fn an_unknown_source_is_not_found() {
         let answer = post(&service, source, &signed("stripe", STRIPE_SECRET, b"{}", Utc::now()), b"{}").await;
         assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{source}");
     }
-    assert_eq!(service.get("/v1/refusals").await.1, json!({"refusals": []}));
+    assert_eq!(service.get("/v1/refusals").await.1, json!({"refusals": [], "next_cursor": null}));
 }
 
 /// A request written by hand; answers with the first line of the response.

@@ -22,6 +22,7 @@ use folding::{Delivery, Heard, step_by_step};
 
 pub mod fastspring;
 mod folding;
+pub mod shopify;
 pub mod stripe;
 
 /// 2026-02-03T04:05:06Z.
@@ -39,6 +40,8 @@ struct History {
     slug: &'static str,
     source: &'static str,
     subscription: String,
+    /// Where it is a chain: the book it is in.
+    book: Option<String>,
     events: Vec<Value>,
     deliveries: Vec<Delivery>,
     /// Copies: in another API version, or under a new id.
@@ -59,6 +62,7 @@ fn stripe_history(rng: &mut Rng, deliveries_max: usize) -> History {
         slug: "stripe",
         source: "stripe-main",
         subscription: life.id.clone(),
+        book: None,
         events: told.iter().map(|t| t.event.clone()).collect(),
         deliveries: told.iter().map(|t| delivery(&t.event)).collect(),
         copies: told.iter().filter(|_| rng.once_in(4)).map(|t| delivery(&t.twin)).collect(),
@@ -86,6 +90,7 @@ fn fastspring_history(rng: &mut Rng, deliveries_max: usize) -> History {
         slug: "fastspring",
         source: "fastspring-main",
         subscription: life.id.clone(),
+        book: None,
         events: posts.iter().flatten().cloned().collect(),
         deliveries: posts.iter().map(|p| delivery(p)).collect(),
         copies,
@@ -93,14 +98,50 @@ fn fastspring_history(rng: &mut Rng, deliveries_max: usize) -> History {
     }
 }
 
+fn shopify_history(rng: &mut Rng, deliveries_max: usize) -> History {
+    let (steps, start) = (rng.below(12), START + rng.between(0, DAY));
+    let ours = rng.once_in(3);
+    let life =
+        if ours { shopify::random_contract(rng, start, steps) } else { shopify::random_orders(rng, start, steps) };
+    let upto = if rng.once_in(3) { life.told.len() } else { 1 + rng.below(life.told.len()) }.min(deliveries_max);
+    let told = &life.told[..upto];
+    let delivery = |(n, told): (usize, &shopify::Told), later: i64| {
+        let id = if later == 0 { format!("w{n}") } else { format!("w{n}-again") };
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let headers = [
+            header("x-shopify-topic", told.topic),
+            header("x-shopify-webhook-id", &id),
+            header("x-shopify-triggered-at", &shopify::written(told.at + later)),
+        ];
+        Delivery::with("shopify", &headers, told.body.to_string().as_bytes())
+    };
+    let later = rng.pick(&[60, 90_000]);
+    let subscriptions = life.subscriptions();
+    History {
+        slug: "shopify",
+        source: "shopify-main",
+        subscription: subscriptions[rng.below(subscriptions.len())].clone(),
+        book: (!ours).then(|| shopify::BUYER.to_string()),
+        events: told.iter().map(shopify::Told::event).collect(),
+        deliveries: told.iter().enumerate().map(|t| delivery(t, 0)).collect(),
+        copies: told.iter().enumerate().filter(|_| rng.once_in(4)).map(|t| delivery(t, later)).collect(),
+        end: told.last().unwrap().at,
+    }
+}
+
 impl History {
     fn state(&self, deliveries: &[Delivery]) -> State {
-        Heard::all(deliveries).state(&self.subscription)
+        let heard = Heard::all(deliveries);
+        match &self.book {
+            Some(book) => heard.chain(book, &self.subscription, self.source, &rules()),
+            None => heard.state(&self.subscription),
+        }
     }
 
     fn expected(&self, now: i64) -> Vec<Expected> {
         let found: BTreeMap<String, Vec<Expected>> = match self.slug {
             "stripe" => reference::stripe(&self.events, now, &RULES),
+            "shopify" => reference::shopify(&self.events, now, &RULES),
             _ => reference::fastspring(&self.events, now, &RULES),
         };
         found.get(&self.subscription).cloned().unwrap_or_default()
@@ -124,7 +165,11 @@ fn rules() -> Rules {
         {"match": {"price": "price_pro"}, "product_code": "PRO"},
         {"match": {"price": "price_team"}, "product_code": "TEAM"},
         {"match": {"path": "pro-monthly"}, "product_code": "PRO"},
-        {"match": {"path": "team-monthly"}, "product_code": "TEAM"}],
+        {"match": {"path": "team-monthly"}, "product_code": "TEAM"},
+        {"match": {"sku": "PRO-M"}, "product_code": "PRO", "period": "1m"},
+        {"match": {"sku": "PRO-Y"}, "product_code": "PRO", "period": "1y"},
+        {"match": {"sku": "TEAM-M"}, "product_code": "TEAM", "period": "1m"},
+        {"match": {"sku": "TOOL"}, "product_code": "TOOL"}],
         "policy": {"default": {"grace_days": 3}}}))
     .unwrap()
 }
@@ -177,6 +222,7 @@ fn comparable(mut lines: Vec<Expected>) -> Vec<Expected> {
 fn story(events: &[Value]) -> String {
     let line = |event: &Value| {
         let object = if event["data"]["object"].is_object() { &event["data"]["object"] } else { &event["data"] };
+        let object = if event["body"].is_object() { &event["body"] } else { object };
         let keys = [
             "id",
             "status",
@@ -196,10 +242,20 @@ fn story(events: &[Value]) -> String {
             "product",
             "subscription",
             "previous_attributes",
+            "financial_status",
+            "processed_at",
+            "updated_at",
+            "cancelled_at",
+            "line_items",
+            "order_id",
+            "transactions",
+            "refund_line_items",
+            "note_attributes",
+            "revision_id",
         ];
         let shown: Value =
             keys.iter().filter(|k| !object[**k].is_null()).map(|k| ((*k).to_owned(), object[*k].clone())).collect();
-        format!("{} {} {} {shown}\n", event["created"], event["id"], event["type"])
+        format!("{}{} {} {}{} {shown}\n", event["created"], event["at"], event["id"], event["type"], event["topic"])
     };
     events.iter().map(line).collect()
 }
@@ -278,6 +334,11 @@ fn a_fastspring_life_in_any_order_with_resends_comes_to_the_same_and_to_the_righ
 }
 
 #[test]
+fn a_shop_s_orders_and_contracts_in_any_order_with_resends_come_to_the_same_and_to_the_right() {
+    search("shopify", |rng| shopify_history(rng, usize::MAX));
+}
+
+#[test]
 fn short_histories_are_tried_in_every_order() {
     let base = base_seed();
     let started = Instant::now();
@@ -285,8 +346,11 @@ fn short_histories_are_tried_in_every_order() {
     while started.elapsed() < SEARCH / 2 {
         let seed = base.wrapping_add(histories);
         let mut rng = Rng::new(seed);
-        let history =
-            if rng.once_in(3) { fastspring_history(&mut rng, SHORT) } else { stripe_history(&mut rng, SHORT) };
+        let history = match rng.below(4) {
+            0 => fastspring_history(&mut rng, SHORT),
+            1 => shopify_history(&mut rng, SHORT),
+            _ => stripe_history(&mut rng, SHORT),
+        };
         let hash = history.state(&history.deliveries).state_hash();
         let mut order = history.deliveries.clone();
         every_order(&mut order, 0, &mut |order| {

@@ -229,7 +229,10 @@ async fn an_unmapped_product_is_kept_shown_and_healed_by_adopting_a_rule() {
     assert_eq!(service.sandbox.mutating().await.len(), 0, "a file that nobody adopted makes no calls");
     assert_eq!(adopt(&service, json!({})).await.0, 400, "an act without a reason");
     let (status, answer) = adopt(&service, json!({"reason": "the new product"})).await;
-    assert_eq!(status, 200, "{answer}");
+    assert_eq!((status, &answer["plan"]["summary"]["create"]), (200, &json!(2)), "{answer}");
+    service.settled().await;
+    assert!(service.sandbox.license("stripe-main:sub_new:TEAM").await.is_none(), "nobody has looked at the plan yet");
+    service.adopt_and_approve(json!({})).await;
     service.settled().await;
     for order in ["stripe-main:sub_new:TEAM", "stripe-main:sub_pro:PRO"] {
         assert_eq!(service.sandbox.license(order).await.unwrap()["enabled"], json!(true), "{order}");

@@ -448,7 +448,7 @@ async fn a_license_says_why() {
     assert_eq!(calls, ["licensespring-main/1", "licensespring-main/2"]);
     let (_, one) = service.get("/v1/licenses/stripe-main:sub_1:PRO").await;
     assert_eq!((&one["enabled"], &one["max_activations"]), (&json!(true), &json!(3)));
-    assert_eq!(service.get("/v1/parked").await.1, json!({"parked": []}));
+    assert_eq!(service.get("/v1/parked").await.1, json!({"parked": [], "next_cursor": null}));
 }
 
 // ---- The command line

@@ -7,19 +7,32 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::DateTime;
 use serde_json::Value;
 
+mod shopify;
+
+pub use shopify::shopify;
+
 const DAY: i64 = 86_400;
 
 /// As much of catalog and policy as the histories need: everything else at its default.
 pub struct Rules {
     pub grace_days: i64,
-    /// Price id or product path → LicenseSpring product.
+    /// Price id, product path or SKU → LicenseSpring product.
     pub catalog: &'static [(&'static str, &'static str)],
 }
 
 /// The rules of the tests' configuration.
 pub const RULES: Rules = Rules {
     grace_days: 3,
-    catalog: &[("price_pro", "PRO"), ("price_team", "TEAM"), ("pro-monthly", "PRO"), ("team-monthly", "TEAM")],
+    catalog: &[
+        ("price_pro", "PRO"),
+        ("price_team", "TEAM"),
+        ("pro-monthly", "PRO"),
+        ("team-monthly", "TEAM"),
+        ("PRO-M", "PRO"),
+        ("PRO-Y", "PRO"),
+        ("TEAM-M", "TEAM"),
+        ("TOOL", "TOOL"),
+    ],
 };
 
 /// What one product line of a subscription should come to.

@@ -2,9 +2,11 @@
 
 pub mod cluster;
 pub mod ledger;
+pub mod proxy;
 pub mod rng;
 pub mod sandbox;
 pub mod service;
+pub mod shop;
 pub mod stripe;
 pub mod tree;
 

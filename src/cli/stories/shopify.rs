@@ -1,5 +1,5 @@
-//! A subscription contract of our own app, from its first order to its end, in the shapes of
-//! API version 2026-04.
+//! A subscription contract of our own app, from its first order to its end, and the orders of
+//! another app's subscription, in the shapes of API version 2026-04.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
@@ -10,7 +10,10 @@ use super::{Message, Story};
 /// The SKU of the demo catalog.
 pub(in crate::cli) const SKU: &str = "PRO-MONTHLY";
 
-pub(super) const STORIES: [&str; 7] = [
+pub(super) const STORIES: [&str; 10] = [
+    "order-start",
+    "order-renew",
+    "order-refund",
     "contract-start",
     "contract-pay",
     "contract-fail",
@@ -24,6 +27,13 @@ pub(super) fn messages(story: &Story<'_>, name: &str) -> Vec<Message> {
     let contract = |topic: &str, status: &str| story.shopify(topic, story.now, &story.contract(status));
     let (now, next) = (story.month(0), story.month(1));
     match name {
+        // Another app's subscription: each charge is an order, and that is all that is seen.
+        "order-start" => vec![
+            story.shopify("orders/create", now, &story.order(0, now)),
+            story.shopify("orders/paid", now, &story.order(0, now)),
+        ],
+        "order-renew" => vec![story.shopify("orders/paid", next, &story.order(1, next))],
+        "order-refund" => vec![story.shopify("refunds/create", story.now, &story.refund())],
         "contract-start" => vec![
             story.shopify("orders/paid", now, &story.order(0, now)),
             contract("subscription_contracts/create", "active"),

@@ -57,5 +57,11 @@ word!(/** When the reconciler calls. */ ReconcilerMode: "one of continuous, plan
     /// Nothing is planned, nothing is called.
     Frozen,
 });
+word!(/** What the quantity of a CPQ amendment is. */ Amendments: "one of delta, full" {
+    /// The difference to what was before.
+    Delta,
+    /// What there is from then on.
+    Full,
+});
 word!(/** What is done about hand edits in LicenseSpring. */ Drift: "one of report, repair" { Report, Repair });
 word!(/** The shape of a log line. */ LogFormat: "one of text, json" { Text, Json });

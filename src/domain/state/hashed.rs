@@ -16,9 +16,10 @@ impl State {
         let snapshot = self.snapshot.as_ref().map(|s| &s.value);
         let items: Vec<Value> =
             snapshot.map(|s| s.items.iter().map(|i| self.canonical_item(i)).collect()).unwrap_or_default();
-        json!({
+        let mut canonical = json!({
             "subscription_id": self.subscription_id,
             "customer_id": snapshot.and_then(|s| s.customer_id.clone()),
+            "customer_deleted_at": self.customer_deleted_at().map(rfc3339),
             "status": snapshot.map(|s| s.status),
             "provider_status": snapshot.map(|s| s.provider_status.clone()),
             "livemode": snapshot.map(|s| s.livemode),
@@ -30,17 +31,25 @@ impl State {
             "refunds": self.refunds.iter().map(|(k, r)| (k.clone(), json!(r.value))).collect::<BTreeMap<_, _>>(),
             "charges": self.charges.iter().map(|(k, c)| (k.clone(), json!(c.value))).collect::<BTreeMap<_, _>>(),
             "disputes": self.disputes.iter().map(|(k, d)| (k.clone(), json!(d.value.status))).collect::<BTreeMap<_, _>>(),
-        })
+            "overrides": self.overrides.iter().map(|(k, o)| (k.clone(), json!(o.value))).collect::<BTreeMap<_, _>>(),
+        });
+        if let (false, Some(fields)) = (self.rows.is_empty(), canonical.as_object_mut()) {
+            let rows: BTreeMap<_, _> = self.rows.iter().map(|(k, held)| (k, &held.row)).collect();
+            fields.insert("rows".to_owned(), json!(rows));
+        }
+        canonical
     }
 
     fn canonical_item(&self, item: &Item) -> Value {
+        let coverage = coverage::canonical(self, item);
         json!({
             "item_id": item.item_id,
             "product": item.product.keys,
             "quantity": item.quantity,
             "period_start": item.period_start.map(rfc3339),
             "period_end": item.period_end.map(rfc3339),
-            "paid_through": coverage::canonical(self, item).map(rfc3339),
+            "paid_through": coverage.paid_through.map(rfc3339),
+            "owned": item.one_off.then_some(coverage.forever),
         })
     }
 
@@ -67,6 +76,8 @@ impl State {
             &self.charges,
             &self.disputes,
             &self.customers,
+            &self.overrides,
+            self.rows.values().map(|held| &held.key).collect::<Vec<_>>(),
             self.uncertain,
             &self.last,
         ));

@@ -7,7 +7,7 @@ fn check(name: &str, snapshot: Snapshot, mut facts: Vec<Recorded>, expected: &[&
     facts.insert(0, shown("03-01 00:00:00", snapshot));
     let state = state(facts);
     let items = &state.snapshot.as_ref().unwrap().value.items;
-    let paid: Vec<String> = items.iter().map(|i| day(coverage::canonical(&state, i))).collect();
+    let paid: Vec<String> = items.iter().map(|i| day(coverage::canonical(&state, i).paid_through)).collect();
     assert_eq!(paid, expected, "{name}");
 }
 
@@ -170,7 +170,7 @@ fn a_loss_needs_a_path_to_its_payment() {
     };
     let unlinked = fold("sub_1", facts(), []);
     let linked = fold("sub_1", facts(), links());
-    let paid = |s: &State| day(coverage::canonical(s, &s.snapshot.as_ref().unwrap().value.items[0]));
+    let paid = |s: &State| day(coverage::canonical(s, &s.snapshot.as_ref().unwrap().value.items[0]).paid_through);
     assert_eq!((paid(&unlinked).as_str(), paid(&linked).as_str()), ("04-01", "-"));
     assert_ne!(unlinked.state_hash(), linked.state_hash());
 }

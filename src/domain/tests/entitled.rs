@@ -307,3 +307,36 @@ fn a_product_that_is_not_in_the_catalog_has_no_entitlement() {
     let deserved = deserved(&state, SOURCE, &rules(json!({})), at("03-02"));
     assert_eq!((deserved.lines.len(), deserved.unmapped), (0, vec!["si_1".to_owned()]));
 }
+
+/// Bought once: no date, no grace, and only what is given back ends it.
+#[test]
+fn what_was_bought_once_stays_until_its_payment_is_lost() {
+    use DisputeStatus::{Lost, Open, Won};
+    let once = || Item { one_off: true, ..item("si_1", "price_pro", 1, ("03-01", "03-01")) };
+    let sold = || {
+        let body = Payment {
+            payment_id: "in_1".to_owned(),
+            status: PaymentStatus::Paid,
+            amount_paid: Some(1_000),
+            lines: vec![],
+            items: vec![once()],
+            purchase: None,
+        };
+        fact(Entity::new(EntityKind::Invoice, "in_1"), "03-01", 3, "sold", FactBody::Payment(body))
+    };
+    let owned: Row<'_> = ("2036-03-10", Active, "paid", On, "-", "-");
+    for (name, facts, row) in [
+        ("paid", vec![sold()], owned),
+        ("not paid", vec![], ("03-10", Standing::None, "not_paid_yet", Leave, "-", "-")),
+        ("given back", vec![sold(), given_back(1, "04-05", 1_000)], ("2036-03-10", Ended, "refunded", Off, "-", "-")),
+        ("in part", vec![sold(), given_back(1, "04-05", 300)], owned),
+        ("disputed", vec![sold(), dispute(1, "04-05", Open)], ("04-10", Suspended, "dispute", Off, "-", "-")),
+        ("won", vec![sold(), dispute(1, "04-05", Won)], owned),
+        ("lost", vec![sold(), dispute(1, "04-05", Lost)], ("04-10", Ended, "dispute_lost", Off, "-", "-")),
+    ] {
+        let facts: Vec<Recorded> =
+            [shown("03-01", snapshot(Status::Active, vec![once()]))].into_iter().chain(facts).collect();
+        check(name, &facts, &json!({}), &[row]);
+        assert_eq!(of(facts, json!({}), "03-10").license_type, None, "{name}: the license policy says which type");
+    }
+}

@@ -15,6 +15,10 @@ fn record(product: &str, ordinal: u32, generation: u32, observed: Option<Observe
         disabled_by_us: false,
         devices_released: false,
         parked: None,
+        seen: None,
+        gone: false,
+        given_up: false,
+        recheck_at: None,
         last_intent: Some(1),
         last_outcome: Some(2),
     }
@@ -32,6 +36,7 @@ fn right(license_id: i64) -> Observed {
         max_activations: Some(3),
         floating_users: None,
         max_license_users: None,
+        features: vec![],
     }
 }
 
@@ -56,6 +61,10 @@ fn opened(record: LicenseRecord) -> LicenseRecord {
         because: vec![],
         state_hash: String::new(),
         rules_hash: String::new(),
+        destructive: false,
+        announced: false,
+        plan: None,
+        approved: false,
     };
     LicenseRecord { open: Some(OpenIntent { intent, recorded_at: at("03-01") }), ..record }
 }
@@ -82,6 +91,7 @@ fn told(steps: &[Step]) -> Vec<String> {
         Action::Enable { license_id } => format!("enable {license_id}"),
         Action::Disable { license_id } => format!("disable {license_id}"),
         Action::ResetDevices { license_id } => format!("reset {license_id}"),
+        Action::SetFeatures { license_id, features } => format!("features {license_id} {}", features.join(",")),
     };
     steps.iter().map(tell).collect()
 }
@@ -361,7 +371,12 @@ fn quantities_become_the_field_that_the_catalog_names() {
 }
 
 fn parked(action: &Action) -> Parked {
-    Parked { action_hash: crate::domain::hash::of(action), message: String::new(), http_status: Some(400) }
+    Parked {
+        action_hash: crate::domain::hash::of(action),
+        message: String::new(),
+        http_status: Some(400),
+        state_hash: None,
+    }
 }
 
 #[test]

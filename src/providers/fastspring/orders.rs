@@ -6,7 +6,9 @@
 
 use serde_json::Value;
 
+use super::purchases;
 use super::translate::Reading;
+use super::types::Stage;
 use super::wire::reference;
 use crate::domain::fact::{Dispute, DisputeStatus, Entity, EntityKind, FactBody, Payment, PaymentStatus, Refund};
 use crate::providers::json::hundredths;
@@ -38,38 +40,48 @@ pub fn charge(reading: &mut Reading<'_>, completed: bool) -> Result<(), Unreadab
     }
 }
 
-/// `order.*`. Items without a subscription are one-off purchases: kept, without effect yet.
-pub fn order(reading: &mut Reading<'_>, completed: bool) -> Result<(), Unreadable> {
+/// `order.*`.
+pub fn order(reading: &mut Reading<'_>, stage: Stage) -> Result<(), Unreadable> {
     let data = reading.data;
     let Some(order) = reference(EntityKind::Order, Some(data)) else { return Ok(()) };
     let account = data.get("account");
     let customer = reference(EntityKind::Customer, account);
     reading.customer(account, data.get("customer"))?;
-    let has_subscription = item_links(reading, Some(&order), data);
+    item_links(reading, Some(&order), data);
     for item in json::list(data, "items") {
         let subscription = reference(EntityKind::Subscription, item.get("subscription"));
         reading.out.link(subscription.as_ref(), customer.as_ref());
-        if let Some(embedded @ Value::Object(_)) = item.get("subscription").filter(|_| completed) {
-            reading.subscription(embedded, rank::OPENS)?;
+        if let Some(embedded @ Value::Object(_)) = item.get("subscription").filter(|_| stage == Stage::Completed) {
+            reading.subscription(&described(embedded, item), rank::OPENS)?;
         }
     }
-    if completed && has_subscription {
+    let total = json::at(data, "total");
+    match stage {
         // The first payment, so that a return of it finds what it takes back.
-        payment(reading, &order, data, PaymentStatus::Paid, json::at(data, "total"))
-    } else {
-        reading.notice(EntityKind::Order, Some(data))
+        Stage::Completed => payment(reading, &order, data, PaymentStatus::Paid, total)?,
+        Stage::Canceled => payment(reading, &order, data, PaymentStatus::Voided, total)?,
+        Stage::Open => return reading.notice(EntityKind::Order, Some(data)),
     }
+    purchases::purchase(reading, &order, stage)
 }
 
-/// Order → subscription for every item that has one; says whether any has.
-fn item_links(reading: &mut Reading<'_>, order: Option<&Entity>, data: &Value) -> bool {
-    let mut any = false;
+/// A subscription inside an order only names its product; the order's line says more of it.
+fn described(embedded: &Value, line: &Value) -> Value {
+    let mut embedded = embedded.clone();
+    for key in ["attributes", "sku"] {
+        if let (None, Some(said)) = (json::at(&embedded, key), json::at(line, key)) {
+            embedded[key] = said.clone();
+        }
+    }
+    embedded
+}
+
+/// Order → subscription for every item that has one.
+fn item_links(reading: &mut Reading<'_>, order: Option<&Entity>, data: &Value) {
     for item in json::list(data, "items") {
         let subscription = reference(EntityKind::Subscription, item.get("subscription"));
         reading.out.link(order, subscription.as_ref());
-        any |= subscription.is_some();
     }
-    any
 }
 
 /// A paid order. It has no lines: how long it lasts is in the subscription's `next`.
@@ -81,7 +93,14 @@ fn payment(
     total: Option<&Value>,
 ) -> Result<(), Unreadable> {
     let amount_paid = total.and_then(hundredths);
-    let body = Payment { payment_id: order.id.clone(), status, amount_paid, lines: Vec::new(), items: Vec::new() };
+    let body = Payment {
+        payment_id: order.id.clone(),
+        status,
+        amount_paid,
+        lines: Vec::new(),
+        items: Vec::new(),
+        purchase: None,
+    };
     reading.say(order, clock, rank::CHANGES, FactBody::Payment(body))
 }
 
@@ -141,4 +160,12 @@ pub fn payout(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
         Some(order) => reading.say(&order, &Value::Null, rank::NOTES, FactBody::Notice),
         None => Ok(()),
     }
+}
+
+/// `fulfillment.failed`: FastSpring could not deliver what it was to deliver itself.
+pub fn fulfillment_failed(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
+    let (order, subscription) = (reading.data.get("order"), reading.data.get("subscription"));
+    let child = reference(EntityKind::Order, order);
+    reading.out.link(child.as_ref(), reference(EntityKind::Subscription, subscription).as_ref());
+    reading.notice(EntityKind::Order, order)
 }

@@ -11,8 +11,12 @@ use chrono::{DateTime, Days, Utc};
 use serde_json::Value;
 
 use super::wire::{date, reference};
+use crate::domain::dates::Interval;
 use crate::domain::fact::{EntityKind, INTEGRATION_KEYS, Item, ProductRef, Snapshot, Status};
 use crate::providers::{Unreadable, json};
+
+/// The longest interval that is believed, in its own unit.
+const INTERVAL_LENGTH_MAX: u32 = 1_000;
 
 /// Is this object a snapshot, or only a mention with a few fields?
 pub fn is_snapshot(data: &Value) -> bool {
@@ -38,7 +42,8 @@ pub fn snapshot(data: &Value, said: &Said) -> Result<Snapshot, Unreadable> {
         _ if canceled => dates.end_of_period(),
         // The charge that failed was due at the earlier of the two; the other is the next try.
         Status::PastDue => [dates.next, dates.next_charge].into_iter().flatten().min(),
-        _ => dates.next_charge.or(dates.next).map(|next| dates.end.map_or(next, |end| next.min(end))),
+        // A fixed term ends with its last period, after which there is no next.
+        _ => [dates.next_charge.or(dates.next), dates.end].into_iter().flatten().min(),
     };
     let (items, items_complete) = items(data, paid_through)?;
     Ok(Snapshot {
@@ -55,6 +60,8 @@ pub fn snapshot(data: &Value, said: &Said) -> Result<Snapshot, Unreadable> {
         items,
         items_complete,
         paid_through,
+        named_only: !json::at(data, "product").is_some_and(Value::is_object),
+        interval: interval(data).filter(|_| status != Status::Canceled),
         ..Snapshot::default()
     })
 }
@@ -107,24 +114,51 @@ impl Dates {
     }
 }
 
-/// One product line. A mention without a product proves nothing about it.
+/// How long a rebill lasts that is told without its subscription.
+fn interval(data: &Value) -> Option<Interval> {
+    let length = json::at(data, "intervalLength").and_then(json::whole)?;
+    let length = u32::try_from(length).ok().filter(|length| (1..=INTERVAL_LENGTH_MAX).contains(length))?;
+    Some(match json::text_at(data, "intervalUnit")?.to_ascii_lowercase().as_str() {
+        "day" => Interval::Days(length),
+        "week" => Interval::Days(length.checked_mul(7)?),
+        "month" => Interval::Months(length),
+        "year" => Interval::Months(length.checked_mul(12)?),
+        _ => return None,
+    })
+}
+
+/// The product, and its add-ons. A mention without a product proves nothing about it.
 fn items(data: &Value, paid_through: Option<DateTime<Utc>>) -> Result<(Vec<Item>, bool), Unreadable> {
     let product = product(data);
     if product.keys.is_empty() {
         return Ok((Vec::new(), false));
     }
-    let item = Item {
-        item_id: "main".to_owned(),
+    let mut items = vec![item("main".to_owned(), product, json::count(data, "quantity")?, paid_through)];
+    for addon in json::list(data, "addons") {
+        let product = self::product(addon);
+        let Some(path) = product.keys.get("path").cloned() else { continue };
+        items.push(item(path, product, json::count(addon, "quantity")?, paid_through));
+    }
+    items.sort_by(|a, b| a.item_id.cmp(&b.item_id));
+    items.dedup_by(|a, b| a.item_id == b.item_id);
+    Ok((items, true))
+}
+
+fn item(item_id: String, product: ProductRef, quantity: Option<i64>, paid_through: Option<DateTime<Utc>>) -> Item {
+    Item {
+        item_id,
         product,
-        quantity: json::count(data, "quantity")?.or(Some(1)),
+        quantity: quantity.or(Some(1)),
         period_start: None,
         period_end: paid_through,
         metered: false,
-    };
-    Ok((vec![item], true))
+        one_off: false,
+    }
 }
 
-fn product(data: &Value) -> ProductRef {
+/// What names a product, wherever it is part of something else: of a subscription, an add-on, an
+/// order's item.
+pub fn product(data: &Value) -> ProductRef {
     let path = json::at(data, "product").and_then(|product| json::id_in(product, &["product", "id", "path"]));
     let sku = json::text_at(data, "sku").or_else(|| json::text_at(data, "product/sku"));
     let named = [("path", path), ("sku", sku)];

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::fact::*;
-use crate::providers::tests::{Verdict, fastspring_samples, instant, settings, split};
+use crate::providers::tests::{Verdict, check_types, fastspring_samples, instant, settings, split};
 use crate::providers::{UNREADABLE, hashed_key};
 
 mod events;
+mod lives;
 mod orders;
 mod subscriptions;
 

@@ -1,6 +1,6 @@
 //! What an event means. <https://developer.fastspring.com/reference/webhooks-overview>
 //!
-//! [`Meaning::of`] is the table of types. The clock of a snapshot is the subscription's
+//! [`types::TYPES`](super::types::TYPES) says how each type is read. The clock of a snapshot is the subscription's
 //! `changed`; inside one `changed` (a cancellation does not always move it) the event's
 //! `created` decides. FastSpring gives a manual resend a new event id, so a fact is identified
 //! by its content.
@@ -8,62 +8,16 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::types::Meaning;
 use super::wire::{Event, date, reference};
 use super::{orders, snapshot};
 use crate::domain::fact::{CustomerFacts, Entity, EntityKind, FactBody, Translation};
 use crate::providers::out::{Out, rank};
 use crate::providers::{Unreadable, json};
 
-#[derive(Clone, Copy)]
-enum Meaning {
-    /// `data` is a subscription.
-    Subscription {
-        rank: u8,
-    },
-    SubscriptionNotice,
-    /// `data` is a charge, with `subscription` and `order` in it.
-    Charge {
-        completed: bool,
-    },
-    /// `data.subscriptions` are subscriptions.
-    Group,
-    Order {
-        completed: bool,
-    },
-    Return,
-    Chargeback,
-    Payout,
-    Account,
-    FulfillmentFailed,
-    /// Known, and without effect on any license.
-    Nothing,
-}
-
-impl Meaning {
-    fn of(kind: &str) -> Option<Self> {
-        Some(match kind {
-            "subscription.activated" => Self::Subscription { rank: rank::OPENS },
-            "subscription.updated" | "subscription.payment.overdue" => Self::Subscription { rank: rank::CHANGES },
-            "subscription.canceled" | "subscription.uncanceled" => Self::Subscription { rank: rank::CHANGES },
-            "subscription.paused" | "subscription.resumed" => Self::Subscription { rank: rank::CHANGES },
-            "subscription.deactivated" => Self::Subscription { rank: rank::ENDS },
-            "subscription.trial.reminder" | "subscription.payment.reminder" => Self::SubscriptionNotice,
-            "subscription.charge.completed" => Self::Charge { completed: true },
-            "subscription.charge.failed" => Self::Charge { completed: false },
-            "subscription.group.updated" | "subscription.group.payment.overdue" => Self::Group,
-            "order.completed" => Self::Order { completed: true },
-            "order.canceled" | "order.failed" => Self::Order { completed: false },
-            "order.payment.pending" | "order.approval.pending" => Self::Order { completed: false },
-            "return.created" => Self::Return,
-            "chargeback.created" | "order.chargeback" => Self::Chargeback,
-            "payoutEntry.created" => Self::Payout,
-            "account.created" | "account.updated" => Self::Account,
-            "fulfillment.failed" => Self::FulfillmentFailed,
-            kind if kind.starts_with("quote.") || kind.starts_with("mailingListEntry.") => Self::Nothing,
-            _ => return None,
-        })
-    }
-}
+/// FastSpring is never asked back, so what a post leaves out stays unknown.
+const UNEXPANDED: &str = "the post names the subscription and says nothing of it: \
+    enable webhook expansion for this webhook in FastSpring";
 
 /// The facts and edges of one event.
 pub fn translate(part: &[u8]) -> Result<Translation, Unreadable> {
@@ -96,12 +50,12 @@ impl<'a> Reading<'a> {
             Meaning::SubscriptionNotice => self.notice(EntityKind::Subscription, Some(data))?,
             Meaning::Charge { completed } => orders::charge(&mut self, completed)?,
             Meaning::Group => self.group()?,
-            Meaning::Order { completed } => orders::order(&mut self, completed)?,
+            Meaning::Order(stage) => orders::order(&mut self, stage)?,
             Meaning::Return => orders::refund(&mut self)?,
             Meaning::Chargeback => orders::chargeback(&mut self)?,
             Meaning::Payout => orders::payout(&mut self)?,
             Meaning::Account => self.customer(Some(data), None)?,
-            Meaning::FulfillmentFailed => self.notice(EntityKind::Order, data.get("order"))?,
+            Meaning::FulfillmentFailed => orders::fulfillment_failed(&mut self)?,
             Meaning::Nothing => {}
         }
         Ok(self.out.finish())
@@ -131,7 +85,11 @@ impl<'a> Reading<'a> {
         self.out.link(Some(&subscription), reference(EntityKind::Customer, account).as_ref());
         self.customer(account, None)?;
         let ends = rank == rank::ENDS;
-        if !ends && !snapshot::is_snapshot(data) {
+        let is_snapshot = snapshot::is_snapshot(data);
+        if !is_snapshot {
+            self.out.lacks(UNEXPANDED);
+        }
+        if !ends && !is_snapshot {
             return self.say(&subscription, data, rank::NOTES, FactBody::Notice);
         }
         let said_at = self.event.created.or_else(|| date(data, "changed")).ok_or_else(no_clock)?;

@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -28,6 +29,7 @@ struct Head {
     org_id: Value,
     sandbox: Value,
     object: Value,
+    change: Value,
     record: Value,
     payload: Value,
 }
@@ -112,8 +114,28 @@ pub struct Event {
     pub id: String,
     pub object: String,
     pub is_sandbox: bool,
-    pub is_delete: bool,
+    pub change: Change,
+    pub occurred_at: Option<DateTime<Utc>>,
     pub record: Value,
+}
+
+/// What was done to a record. A message tells of updates alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Or made.
+    Update,
+    Delete,
+    Undelete,
+}
+
+impl Change {
+    fn of(word: Option<&str>) -> Self {
+        match word.map(str::to_ascii_uppercase).as_deref() {
+            Some("DELETE") => Self::Delete,
+            Some("UNDELETE") => Self::Undelete,
+            _ => Self::Update,
+        }
+    }
 }
 
 impl Event {
@@ -122,11 +144,11 @@ impl Event {
         let (Some(id), Some(object)) = (json::id(&head.event_id), object(&head)) else {
             return Err(json::unreadable("a callout without event_id or object"));
         };
-        let change: Value = json::object::<Value>(part)?;
         let record = [head.record.take(), head.payload.take()].into_iter().find(Value::is_object);
         let record = record.ok_or_else(|| json::unreadable("a callout without a record"))?;
-        let is_delete = json::text_at(&change, "change").is_some_and(|change| change.eq_ignore_ascii_case("delete"));
-        Ok(Self { id, object, is_sandbox: head.sandbox == Value::Bool(true), is_delete, record })
+        let change = Change::of(head.change.as_str());
+        let occurred_at = head.occurred_at.as_str().and_then(fields::instant);
+        Ok(Self { id, object, is_sandbox: head.sandbox == Value::Bool(true), change, occurred_at, record })
     }
 }
 

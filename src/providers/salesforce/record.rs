@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use roxmltree::Node;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Form, callout, ids, soap};
+use super::callout::{Change, Event};
+use super::{Form, ids, soap};
 use crate::providers::{Unreadable, json};
 
 /// The values of a record, as text.
@@ -20,6 +22,9 @@ pub struct Record {
     pub event_id: String,
     pub is_sandbox: bool,
     pub is_deleted: bool,
+    pub change: Change,
+    /// When the callout says that it happened.
+    pub occurred_at: Option<DateTime<Utc>>,
     /// By lower-case name. `None`: said to be null.
     fields: BTreeMap<String, Option<String>>,
 }
@@ -46,7 +51,10 @@ impl Record {
     pub fn content(&self) -> String {
         let mut hash = Sha256::new();
         let deleted = self.is_deleted.to_string();
-        for text in [&self.object, &self.id, &deleted] {
+        // Deleted twice with the values of one change, it was restored in between.
+        let said = self.occurred_at.filter(|_| self.change != Change::Update);
+        let said = said.map(|at| at.to_rfc3339()).unwrap_or_default();
+        for text in [&self.object, &self.id, &deleted, &said] {
             hash.update(text.as_bytes());
             hash.update([0]);
         }
@@ -68,7 +76,7 @@ fn of_notification(notification: Node<'_, '_>) -> Result<Record, Unreadable> {
         let is_nil = attribute(field, "nil") == Some("true");
         (field.tag_name().name().to_ascii_lowercase(), field.text().filter(|_| !is_nil).and_then(value))
     });
-    record(kind, event_id, fields.collect(), false, false)
+    record(kind, event_id, fields.collect())
 }
 
 fn attribute<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
@@ -76,7 +84,7 @@ fn attribute<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
 }
 
 fn of_callout(text: &str) -> Result<Record, Unreadable> {
-    let event = callout::Event::read(text)?;
+    let event = Event::read(text)?;
     let mut fields = BTreeMap::new();
     for (name, found) in event.record.as_object().into_iter().flatten() {
         let text = match found {
@@ -89,7 +97,10 @@ fn of_callout(text: &str) -> Result<Record, Unreadable> {
         };
         fields.insert(name.to_ascii_lowercase(), text);
     }
-    record(&event.object, event.id, fields, event.is_sandbox, event.is_delete)
+    let record = record(&event.object, event.id, fields)?;
+    let is_deleted = (record.is_deleted || event.change == Change::Delete) && event.change != Change::Undelete;
+    let (is_sandbox, change, occurred_at) = (event.is_sandbox, event.change, event.occurred_at);
+    Ok(Record { is_sandbox, is_deleted, change, occurred_at, ..record })
 }
 
 /// A text that can be stored. An empty one is how XML writes null.
@@ -97,15 +108,18 @@ fn value(text: &str) -> Option<String> {
     json::text(&Value::String(text.to_owned()))
 }
 
-fn record(
-    object: &str,
-    event_id: String,
-    fields: BTreeMap<String, Option<String>>,
-    is_sandbox: bool,
-    is_delete: bool,
-) -> Result<Record, Unreadable> {
+fn record(object: &str, event_id: String, fields: BTreeMap<String, Option<String>>) -> Result<Record, Unreadable> {
     let id = fields.get("id").and_then(Option::as_deref).and_then(ids::long);
     let id = id.ok_or_else(|| json::unreadable("a record without an Id"))?;
-    let is_deleted = is_delete || fields.get("isdeleted").and_then(Option::as_deref) == Some("true");
-    Ok(Record { object: object.to_owned(), id, event_id, is_sandbox, is_deleted, fields })
+    let is_deleted = fields.get("isdeleted").and_then(Option::as_deref) == Some("true");
+    Ok(Record {
+        object: object.to_owned(),
+        id,
+        event_id,
+        is_sandbox: false,
+        is_deleted,
+        change: Change::Update,
+        occurred_at: None,
+        fields,
+    })
 }

@@ -7,8 +7,11 @@ use crate::domain::fact::*;
 use crate::providers::tests::{Verdict, fixtures, instant, settings};
 use crate::providers::{UNREADABLE, hashed_key};
 
-mod assets;
+mod histories;
+mod moved;
+mod records;
 mod sessions;
+mod sold;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const SECRET: &str = "sf-callout-test-secret-32-bytes!!";
@@ -163,6 +166,34 @@ fn signatures_of_callouts() {
 }
 
 #[test]
+fn a_secret_in_a_header_counts_only_where_the_source_says_so() {
+    use Refusal::{MissingSignature, WrongOrganization, WrongSignature};
+    let body =
+        json!({"event_id":"1","org_id":ORGANIZATION,"object":"Asset","record":{"Id":"02i5g000001abcd"}}).to_string();
+    let check = |name: &str, value: &str, is_taken: bool, body: &str| {
+        let headers = [(name.to_owned(), value.to_owned())];
+        let request = Request { headers: &headers, body: body.as_bytes(), url_token: Some(TOKEN) };
+        let settings = SourceSettings { callout_secret_in_header: is_taken, ..configured() };
+        Salesforce.verify(&request, &settings, instant("2026-01-05T10:00:01Z"))
+    };
+    let bearer = format!("Bearer {SECRET}");
+    assert_eq!(check("authorization", &bearer, true, &body), Ok(()));
+    assert_eq!(check("x-api-key", SECRET, true, &body), Ok(()));
+    assert_eq!(check("authorization", &bearer, false, &body), Err(MissingSignature));
+    assert_eq!(check("x-api-key", SECRET, false, &body), Err(MissingSignature));
+    assert_eq!(check("authorization", &format!("Basic {SECRET}"), true, &body), Err(MissingSignature));
+    assert_eq!(check("x-api-key", "another", true, &body), Err(WrongSignature));
+    assert_eq!(check("x-api-key", "", true, &body), Err(WrongSignature));
+    assert_eq!(
+        check("x-api-key", SECRET, true, &body.replace(ORGANIZATION, "00D9z0000012345EAA")),
+        Err(WrongOrganization)
+    );
+    // A signature that is there must be good all the same, and the secret is never kept.
+    assert_eq!(check(verify::HEADER, "t=1,v1=00", true, &body), Err(Refusal::MalformedSignature));
+    assert!(!Salesforce.kept_headers().iter().any(|name| ["authorization", "x-api-key"].contains(name)));
+}
+
+#[test]
 fn every_element_of_a_callout_names_a_configured_organization() {
     let event = |org: Value| json!({"event_id":"1","org_id":org,"object":"Asset","record":{"Id":"02i5g000001abcd"}});
     let check = |body: Value| {
@@ -244,7 +275,7 @@ fn callouts_come_alone_in_a_list_or_as_events() {
     let hints = Salesforce.split(&xml(&one.to_string(), None)).unwrap();
     assert_eq!((hints[0].occurred_at, hints[0].livemode), (Some(instant("2026-01-05T10:00:01Z")), Some(false)));
     let part = two.to_string();
-    assert_eq!(Salesforce.translate(part.as_bytes(), &[], &configured()), Ok(Translation::default()));
+    assert_eq!(Salesforce.translate(part.as_bytes(), &[], &configured()).unwrap().facts, []);
 }
 
 #[test]

@@ -95,6 +95,7 @@ pub fn attempt(reading: &mut Reading<'_>, succeeded: bool) -> Result<(), Unreada
             amount_paid: None,
             lines: Vec::new(),
             items: Vec::new(),
+            purchase: None,
         }),
     };
     reading.say(&payment, at, rank::CHANGES, body);

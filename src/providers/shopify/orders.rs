@@ -1,7 +1,8 @@
 //! Orders, refunds and disputes. <https://shopify.dev/docs/api/admin-rest/latest/resources/order>
 //!
 //! Every charge of every subscription app is an order of the shop. Which subscription an order
-//! belongs to is said by contracts and billing attempts alone.
+//! belongs to is said by our own contracts and billing attempts alone; other apps' orders are
+//! kept together by their buyer, and become chains.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use serde_json::Value;
 use super::translate::Reading;
 use super::wire::reference;
 use crate::domain::fact::{
-    Dispute, DisputeStatus, Entity, EntityKind, FactBody, Item, Payment, PaymentStatus, ProductRef, Refund,
+    Dispute, DisputeStatus, Entity, EntityKind, FactBody, Item, Payment, PaymentStatus, ProductRef, Purchase, Refund,
 };
 use crate::providers::json::hundredths;
 use crate::providers::out::rank;
@@ -25,7 +26,9 @@ pub fn order(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
     let at = reading.event.at(&["updated_at", "processed_at", "created_at"])?;
     let customer = json::at(body, "customer");
     let buyer = customer.and_then(|customer| reference(EntityKind::Customer, customer, "id"));
-    reading.out.link(Some(&order), buyer.as_ref());
+    let book = book(&order, buyer.as_ref());
+    reading.out.link(Some(&order), Some(&book));
+    reading.out.link(Some(&book), buyer.as_ref());
     reading.customer(customer, Some(body), rank::NOTES)?;
     if reading.worthless {
         reading.say(&order, at, rank::NOTES, FactBody::Notice);
@@ -39,6 +42,7 @@ pub fn order(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
         amount_paid: json::at(body, "total_price").and_then(hundredths),
         lines: Vec::new(),
         items: items(body)?,
+        purchase: purchase(body),
     };
     reading.say(&order, at, rank::CHANGES, FactBody::Payment(payment));
     // The order itself says that all is over, also when no refund was heard of.
@@ -52,6 +56,26 @@ pub fn order(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
     Ok(())
 }
 
+/// The book an order is kept in: its buyer's, or where no buyer is named its own.
+fn book(order: &Entity, buyer: Option<&Entity>) -> Entity {
+    Entity::new(EntityKind::Book, buyer.map_or_else(|| format!("order-{}", order.id), |buyer| buyer.id.clone()))
+}
+
+/// Source names of orders that a subscription app charged; the first until autumn 2025. The tag
+/// is that of apps that charge through their own checkout.
+const RENEWALS: [&str; 2] = ["subscription_contract", "subscription_contract_checkout_one"];
+const RENEWAL_TAG: &str = "Subscription Recurring Order";
+const FIRST_TAG: &str = "Subscription First Order";
+
+/// When the order was made, and whether by an app. The tags are more exact than the source name.
+fn purchase(order: &Value) -> Option<Purchase> {
+    let at = ["processed_at", "created_at"].iter().find_map(|key| json::instant_at(order, key))?;
+    let tags = json::text_at(order, "tags").unwrap_or_default();
+    let tagged = |tag: &str| tags.split(',').any(|t| t.trim().eq_ignore_ascii_case(tag));
+    let charged = json::text_at(order, "source_name").is_some_and(|name| RENEWALS.contains(&name.as_str()));
+    Some(Purchase { at, renews: tagged(RENEWAL_TAG) || (charged && !tagged(FIRST_TAG)) })
+}
+
 /// Money that went back was paid before; what became of it is in the refunds.
 fn status(word: &str) -> PaymentStatus {
     match word {
@@ -62,15 +86,12 @@ fn status(word: &str) -> PaymentStatus {
 }
 
 /// What was bought, by variant: two lines of one variant are one item. An SKU may be empty, and
-/// is trimmed; the ids are there as well.
+/// is trimmed; the ids are there as well. What was removed or given back stays, with none left.
 fn items(order: &Value) -> Result<Vec<Item>, Unreadable> {
     let mut items: BTreeMap<String, Item> = BTreeMap::new();
     for line in json::list(order, "line_items") {
         let now = json::count(line, "current_quantity")?;
         let quantity = now.or(json::count(line, "quantity")?).unwrap_or(1);
-        if quantity == 0 {
-            continue; // removed, or given back
-        }
         let id = |key: &str| json::first_id(line, &[key]);
         let named = [("sku", json::text_at(line, "sku")), ("variant", id("variant_id")), ("product", id("product_id"))];
         let keys = named.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
@@ -83,6 +104,7 @@ fn items(order: &Value) -> Result<Vec<Item>, Unreadable> {
             period_start: None,
             period_end: None,
             metered: false,
+            one_off: false,
         };
         let item = items.entry(item_id.clone()).or_insert_with(new);
         item.quantity = item.quantity.map(|held| held.saturating_add(quantity));
@@ -109,9 +131,26 @@ pub fn refund(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
         .map(|transaction| json::at(transaction, "amount").and_then(hundredths))
         .try_fold(0_i64, |sum, amount| sum.checked_add(amount?));
     let (refund_id, succeeded) = (refund.id.clone(), done.count() > 0);
-    let body = Refund { refund_id, succeeded, amount, full: false, products: Vec::new() };
+    let products = whole_lines(reading.body)?;
+    let body = Refund { refund_id, succeeded, amount, full: !products.is_empty(), products };
     reading.say(&refund, at, rank::CHANGES, FactBody::Refund(body));
     Ok(())
+}
+
+/// The variants of which a refund takes back all that was bought.
+fn whole_lines(refund: &Value) -> Result<Vec<String>, Unreadable> {
+    let mut products = Vec::new();
+    for line in json::list(refund, "refund_line_items") {
+        let (back, bought) = (json::count(line, "quantity")?, json::count(line, "line_item/quantity")?);
+        let id =
+            ["line_item/variant_id", "line_item/product_id"].into_iter().find_map(|path| json::first_id(line, &[path]));
+        if let (Some(back), Some(bought), Some(id)) = (back, bought, id)
+            && back >= bought
+        {
+            products.push(id);
+        }
+    }
+    Ok(products)
 }
 
 /// <https://shopify.dev/docs/api/admin-rest/latest/resources/dispute>. The body has no clock but

@@ -4,18 +4,21 @@
 //! Since basil (2025-03-31) neither charge nor payment intent names its invoice; then
 //! `invoice_payment.paid` is the only edge.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
+use super::checkout;
 use super::translate::{Reading, named};
 use super::wire::metered;
 use crate::domain::fact::{
-    Dispute, DisputeStatus, Entity, EntityKind, FactBody, Payment, PaymentLine, PaymentStatus, Refund,
+    Dispute, DisputeStatus, Entity, EntityKind, FactBody, Item, Payment, PaymentLine, PaymentStatus, Refund,
 };
-use crate::providers::json;
 use crate::providers::out::{entity, rank};
+use crate::providers::{Unreadable, json};
 
-pub fn invoice(reading: &mut Reading<'_>) {
-    let Some(invoice) = reading.this(EntityKind::Invoice) else { return };
+pub fn invoice(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
+    let Some(invoice) = reading.this(EntityKind::Invoice) else { return Ok(()) };
     let object = reading.object;
     invoice_links(reading, &invoice);
     let status = payment_status(object, &reading.event.kind);
@@ -23,8 +26,9 @@ pub fn invoice(reading: &mut Reading<'_>) {
         payment_id: invoice.id.clone(),
         status,
         amount_paid: json::at(object, "amount_paid").and_then(json::whole),
-        lines: json::list(object, "lines/data").iter().filter_map(line).collect(),
-        items: Vec::new(),
+        lines: lines(object),
+        items: bought(object)?,
+        purchase: None,
     };
     reading.say(&invoice, 0, payment_rank(status), FactBody::Payment(payment));
 
@@ -32,7 +36,41 @@ pub fn invoice(reading: &mut Reading<'_>) {
     let frozen_at = json::seconds_at(object, "status_transitions/finalized_at");
     let at = frozen_at.map_or(reading.created, |at| at.min(reading.created));
     let copy = named(json::text_at(object, "customer_email"), json::text_at(object, "customer_name"), None);
-    reading.copied_customer(at, copy);
+    if let Some(customer) = reading.buyer() {
+        reading.copied_customer(&customer, at, copy);
+    }
+    Ok(())
+}
+
+/// The lines that buy time. A list that was cut off (`has_more`) also buys that time for items it
+/// does not show, which are told apart by their period alone.
+fn lines(invoice: &Value) -> Vec<PaymentLine> {
+    let mut lines: Vec<PaymentLine> = json::list(invoice, "lines/data").iter().filter_map(line).collect();
+    if json::at(invoice, "lines/has_more") == Some(&Value::Bool(true)) {
+        let shown = lines.iter().filter(|line| !line.metered && !line.proration);
+        let periods: BTreeSet<_> = shown.map(|line| (line.start, line.end)).collect();
+        lines.extend(periods.into_iter().map(|(start, end)| PaymentLine {
+            item_id: None,
+            price: None,
+            start,
+            end,
+            metered: false,
+            proration: false,
+        }));
+    }
+    lines
+}
+
+/// What an invoice sells that is for no subscription (Checkout makes such, where it is told to).
+fn bought(invoice: &Value) -> Result<Vec<Item>, Unreadable> {
+    if !subscriptions(invoice).is_empty() {
+        return Ok(Vec::new());
+    }
+    let sold = json::list(invoice, "lines/data").iter().filter(|line| !is_credit(line)).map(checkout::bought);
+    let mut items: Vec<Item> = sold.collect::<Result<_, _>>()?;
+    items.retain(|item| !item.product.keys.is_empty());
+    items.sort_by(|a, b| a.item_id.cmp(&b.item_id));
+    Ok(items)
 }
 
 fn invoice_links(reading: &mut Reading<'_>, invoice: &Entity) {
@@ -52,7 +90,7 @@ fn invoice_links(reading: &mut Reading<'_>, invoice: &Entity) {
 
 /// The subscription an invoice is for: the newest shape first; where the invoice names none
 /// (items billed by hand), those its lines name.
-fn subscriptions(invoice: &Value) -> Vec<Entity> {
+pub fn subscriptions(invoice: &Value) -> Vec<Entity> {
     let own = json::first_id(invoice, &["parent/subscription_details/subscription", "subscription"]);
     let of_line = |line| {
         let new = ["parent/subscription_item_details/subscription", "parent/invoice_item_details/subscription"];
@@ -92,10 +130,14 @@ fn payment_rank(status: PaymentStatus) -> u8 {
     }
 }
 
+/// A credit ("unused time on …") takes time back rather than buys it.
+fn is_credit(line: &Value) -> bool {
+    json::at(line, "amount").and_then(json::whole).is_some_and(|amount| amount < 0)
+}
+
 /// <https://docs.stripe.com/api/invoice-line-item/object>
 fn line(line: &Value) -> Option<PaymentLine> {
-    // A credit ("unused time on …") takes time back rather than buys it.
-    if json::at(line, "amount").and_then(json::whole).is_some_and(|amount| amount < 0) {
+    if is_credit(line) {
         return None;
     }
     let (start, end) = (json::seconds_at(line, "period/start")?, json::seconds_at(line, "period/end")?);

@@ -3,12 +3,11 @@
 //! Shapes are chosen by what is there, newest first, never by `api_version`: since basil
 //! (2025-03-31) periods are on the items; before, on the subscription; in between, on both.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
+use super::catalog::product_of;
 use super::wire::{customer_id, metered};
-use crate::domain::fact::{INTEGRATION_KEYS, Item, PauseCollection, ProductRef, Snapshot, Status};
+use crate::domain::fact::{Item, PauseCollection, Snapshot, Status};
 use crate::providers::{Unreadable, json};
 
 /// Reads a subscription object. `deleted`: the event says that it is gone, which is final.
@@ -80,24 +79,11 @@ fn item(item: &Value, subscription: &Value) -> Result<Item, Unreadable> {
     let quantity = json::count(item, "quantity")?.or((!metered).then_some(1));
     Ok(Item {
         item_id: json::first_id(item, &["id"]).unwrap_or_else(|| "main".to_owned()),
-        product: product(item),
+        product: product_of(item),
         quantity,
         period_start: period("current_period_start"),
         period_end: period("current_period_end"),
         metered,
+        one_off: false,
     })
-}
-
-fn product(item: &Value) -> ProductRef {
-    let named = [
-        ("price", json::first_id(item, &["price", "plan"])),
-        ("product", json::first_id(item, &["price/product", "plan/product"])),
-        ("lookup_key", json::text_at(item, "price/lookup_key")),
-    ];
-    let keys = named.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
-    // LicenseSpring reads its keys from the price; the product's are there only when it is expanded.
-    let sources = ["plan/product/metadata", "price/product/metadata", "plan/metadata", "price/metadata"];
-    let attributes: BTreeMap<_, _> =
-        sources.iter().flat_map(|path| json::picked(json::at(item, path), &INTEGRATION_KEYS)).collect();
-    ProductRef { keys, attributes }
 }

@@ -4,10 +4,12 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::fact::*;
-use crate::providers::tests::{Verdict, fixtures, samples, settings, split};
+use crate::providers::tests::{Verdict, check_types, fixtures, samples, settings, split};
 
 mod events;
+mod lives;
 mod payments;
+mod purchases;
 mod subscriptions;
 
 const OLD: &str = "whsec_vector_OLD_0123456789abcdefghijklmnop";

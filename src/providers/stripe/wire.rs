@@ -49,8 +49,11 @@ pub struct Event {
     pub object: Option<Value>,
     /// `data.previous_attributes`, where it says anything: what the changed keys were before.
     pub previous: Option<Value>,
-    /// A thin event: no data, fetch it from the API.
+    /// A thin event: no data, only the id of what it is about.
     pub thin: bool,
+    pub related: Option<String>,
+    /// The same change is told as a snapshot event, too.
+    pub has_snapshot_twin: bool,
 }
 
 impl Event {
@@ -71,6 +74,8 @@ impl Event {
             object: None,
             previous: None,
             thin: named("object") == Some("v2.core.event"),
+            related: json::first_id(&event, &["related_object"]),
+            has_snapshot_twin: named("snapshot_event").is_some(),
         };
         let mut object = |path| event.pointer_mut(path).filter(|found| found.is_object()).map(Value::take);
         read.object = object("/data/object");

@@ -85,6 +85,17 @@ async fn the_log_shows_writes_since_and_no_secret() {
     let late = lab.control(Method::GET, "/requests?since=1&mutating=true", Value::Null).await;
     assert_eq!(late["requests"].as_array().map(Vec::len), Some(1));
     assert_eq!(late["requests"][0]["seq"], 3);
+    for (query, seqs) in [
+        ("method=get", json!([2])),
+        ("path=/api/v1/orders/create_order/", json!([1, 3])),
+        ("path=/api/v1/orders/create_order/&limit=1", json!([1])),
+        ("warnings=true", json!([])),
+        ("since=&mutating=&method=&path=", json!([1, 2, 3])),
+    ] {
+        let shown = lab.control(Method::GET, &format!("/requests?{query}"), Value::Null).await;
+        let shown: Vec<&Value> = shown["requests"].as_array().expect("a list").iter().map(|e| &e["seq"]).collect();
+        assert_eq!(json!(shown), seqs, "{query}");
+    }
     assert!(!json!(log).to_string().contains(MANAGEMENT_KEY));
     let (status, problem) = lab.try_control(Method::GET, "/requests?since=x", Value::Null).await;
     assert_eq!((status.as_u16(), &problem["status"]), (400, &json!(400)));
@@ -124,4 +135,27 @@ async fn the_two_ports_keep_apart() {
     assert_eq!(lab.try_control(Method::POST, "/state", Value::Null).await.0, 405);
     let routes = lab.control(Method::GET, "/", Value::Null).await;
     assert!(routes["routes"].to_string().contains("/vendor-edit"));
+}
+
+#[tokio::test]
+async fn every_plan_can_be_chosen_and_no_other() {
+    let lab = Lab::open().await;
+    for plan in ["free", "starter", "plus", "enterprise", "unlimited"] {
+        lab.control(Method::PUT, "/plan", json!({ "plan": plan })).await;
+        assert_eq!(lab.control(Method::GET, "/plan", Value::Null).await["plan"], plan);
+    }
+    for wrong in [json!({ "plan": "gold" }), json!({}), json!({ "plan": "free", "x": 1 })] {
+        assert_eq!(lab.try_control(Method::PUT, "/plan", wrong.clone()).await.0, 400, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_hand_deletes_behind_a_read() {
+    let lab = Lab::open().await;
+    let license = lab.license("o1").await;
+    let path = license_path(&license);
+    let order = json!({ "license_id": license["id"], "delete": true, "after": { "method": "GET", "path": path } });
+    assert_eq!(lab.control(Method::POST, "/vendor-edit", order).await, json!({ "edited": false, "waiting": 1 }));
+    assert_eq!(lab.get(&path).await["id"], license["id"]);
+    assert_eq!(lab.patch(&path, json!({ "note": "too late" })).await.0, 404);
 }

@@ -4,26 +4,11 @@ use chrono::Utc;
 use hmac::{Hmac, Mac};
 
 use super::*;
-use crate::sandbox::{LICENSE_API_KEY, LICENSE_SHARED_KEY};
 
-fn signature(date: &str, shared_key: &str) -> String {
+pub(super) fn signature(date: &str, shared_key: &str) -> String {
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(shared_key.as_bytes()).expect("any length");
     mac.update(format!("licenseSpring\ndate: {date}").as_bytes());
     STANDARD.encode(mac.finalize().into_bytes())
-}
-
-/// A License API call signed as the documents say, at this very time.
-fn signed(lab: &Lab, method: Method, path: &str) -> RequestBuilder {
-    let date = Utc::now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    let signature = signature(&date, LICENSE_SHARED_KEY);
-    let header =
-        format!(r#"algorithm="hmac-sha256", headers="date", signature="{signature}", apikey="{LICENSE_API_KEY}""#);
-    lab.bare(method, &format!("/api/v4/{path}")).header("date", date).header("authorization", header)
-}
-
-async fn device_call(lab: &Lab, path: &str, license: &Value, hardware_id: &str) -> (StatusCode, Value) {
-    let body = json!({ "product": "PRO", "license_key": license["license_key"], "hardware_id": hardware_id });
-    answer(signed(lab, Method::POST, path).json(&body)).await
 }
 
 async fn check(lab: &Lab, license: &Value, hardware_id: &str) -> (StatusCode, Value) {
@@ -138,4 +123,58 @@ async fn a_trial_runs_from_its_first_activation() {
     device_call(&lab, "activate_license", &license, "h1").await;
     let read = lab.get(&license_path(&license)).await;
     assert_eq!((&read["status"], &read["validity_period"]), (&json!("Active"), &json!("2030-01-15")));
+}
+
+#[tokio::test]
+async fn moves_are_counted_and_limited() {
+    let lab = Lab::open().await;
+    let mut body = order("o1");
+    body["items"][0]["licenses"][0]["max_transfers"] = json!(1);
+    let (_, order) = lab.post("/api/v1/orders/create_order/", body).await;
+    let license = order["order_items"][0]["licenses"][0].clone();
+    for hardware_id in ["h1", "h2"] {
+        assert_eq!(device_call(&lab, "activate_license", &license, hardware_id).await.0, 200);
+        assert_eq!(device_call(&lab, "deactivate_license", &license, hardware_id).await.0, 200);
+    }
+    let third = device_call(&lab, "activate_license", &license, "h3").await;
+    assert_eq!((third.0.as_u16(), &third.1["code"]), (400, &json!("license_transfer_limit_reached")));
+    assert_eq!(lab.get(&license_path(&license)).await["transfer_count"], 1);
+}
+
+#[tokio::test]
+async fn a_license_starts_on_its_date_and_a_blacklisted_device_stays_out() {
+    let lab = Lab::open().await;
+    let mut body = order("o1");
+    body["items"][0]["licenses"][0]["start_date"] = json!("2500-01-01");
+    let (_, order) = lab.post("/api/v1/orders/create_order/", body).await;
+    let license = order["order_items"][0]["licenses"][0].clone();
+    let early = device_call(&lab, "activate_license", &license, "h1").await.1;
+    assert_eq!(early["code"], "license_start_date_not_reached");
+    lab.control(Method::PUT, "/clock", json!({ "now": "2500-01-01T00:00:00Z" })).await;
+    let activated = device_call(&lab, "activate_license", &license, "h1").await.1;
+    assert_eq!(activated["start_date"], "2500-01-01T00:00:00.000Z");
+    let device = lab.get("/api/v1/devices/?hardware_id=h1").await["results"][0].clone();
+    let path = format!("/api/v1/devices/{}/", device["id"]);
+    assert_eq!(lab.get(&path).await["device_active"], true);
+    assert_eq!(lab.post(&format!("{path}blacklist/"), json!({})).await.0, 200);
+    assert_eq!(lab.get("/api/v1/devices/?blacklisted=true").await["count"], 1);
+    for call in ["activate_license", "deactivate_license"] {
+        assert_eq!(device_call(&lab, call, &license, "h1").await.1["code"], "blacklisted", "{call}");
+    }
+}
+
+#[tokio::test]
+async fn its_clients_read_one_shape_of_refusal_alone() {
+    let lab = Lab::open().await;
+    let license = lab.license("o1").await;
+    for (kind, status, code) in [("500", 500, "internal_error"), ("429", 429, "too_many_requests")] {
+        lab.fault(kind, "/api/v4/").await;
+        let (seen, body) = device_call(&lab, "activate_license", &license, "h1").await;
+        assert_eq!((seen.as_u16(), &body["code"], &body["status"]), (status, &json!(code), &json!(status)));
+    }
+    let (status, body) = answer(signed(&lab, Method::GET, "no_such_call")).await;
+    assert_eq!((status.as_u16(), &body["code"]), (404, &json!("not_found")));
+    assert_eq!(answer(signed(&lab, Method::GET, "activate_license")).await.0, 405);
+    let (_, body) = answer(signed(&lab, Method::POST, "activate_license").body("no JSON")).await;
+    assert_eq!(body["code"], "invalid_json");
 }

@@ -43,7 +43,12 @@ async fn unknown_fields_are_ignored_and_noted() {
     assert!(warnings.contains("max_activtions") && warnings.contains("license_type"), "{warnings}");
     lab.control(Method::PUT, "/switches", json!({ "S13": "400", "S14": "honoured" })).await;
     assert_eq!(lab.patch(&path, json!({ "license_type": "perpetual" })).await.0, 400);
+    let unreadable = json!({ "enabled": "maybe", "note": "half" });
+    assert_eq!(lab.patch(&path, unreadable).await.0, 400);
+    assert_eq!(lab.get(&path).await["note"], "", "all or nothing");
     assert_eq!(lab.patch(&path, json!({ "enabled": false })).await.1["status"], "Disabled");
+    lab.switch("S14", "400").await;
+    assert_eq!(lab.patch(&path, json!({ "enabled": true })).await.0, 400);
 }
 
 #[tokio::test]
@@ -56,6 +61,10 @@ async fn metadata_goes_in_as_string_or_object_and_comes_out_as_object() {
     assert_eq!(lab.patch(&path, json!({ "metadata": "no JSON" })).await.0, 400);
     lab.switch("S10", "string_only").await;
     assert_eq!(lab.patch(&path, json!({ "metadata": {} })).await.0, 400);
+    assert_eq!(lab.patch(&path, json!({ "metadata": "{}" })).await.0, 200);
+    lab.switch("S10", "object_only").await;
+    assert_eq!(lab.patch(&path, json!({ "metadata": {} })).await.0, 200);
+    assert_eq!(lab.patch(&path, json!({ "metadata": "{}" })).await.0, 400);
 }
 
 #[tokio::test]
@@ -75,22 +84,11 @@ async fn disabling_and_enabling() {
     assert_eq!(lab.post(&format!("{path}enable/"), json!({})).await.0, 200);
     let enabled = lab.get(&path).await;
     assert_eq!((&enabled["status"], &enabled["time_disabled"]), (&json!("Active"), &Value::Null));
-    lab.switch("S29", "204").await;
-    assert_eq!(lab.post(&disable, json!({})).await.0, 204);
-}
-
-#[tokio::test]
-async fn features_are_replaced() {
-    let lab = Lab::open().await;
-    let path = license_path(&lab.license("o1").await);
-    let update = format!("{path}update_features/");
-    let body = json!({ "product_features": [{ "product_feature": "sync", "max_consumption": 7 }] });
-    assert_eq!(lab.post(&update, body).await.0, 200);
-    let features = lab.get(&path).await["product_features"].clone();
-    assert_eq!(features.as_array().map(Vec::len), Some(1));
-    assert_eq!((&features[0]["product_feature"]["code"], &features[0]["max_consumption"]), (&json!("sync"), &json!(7)));
-    let unknown = json!({ "product_features": [{ "product_feature": "none" }] });
-    assert_eq!(lab.post(&update, unknown).await.1["code"], "unsupported_product_feature");
+    assert_eq!(lab.post(&format!("{path}enable/"), json!({})).await.0, 400);
+    for (value, status) in [("204", 204), ("empty_200", 200)] {
+        lab.control(Method::PUT, "/switches", json!({ "S15": "200", "S29": value })).await;
+        assert_eq!(lab.post(&disable, json!({})).await, (StatusCode::from_u16(status).expect("a status"), json!("")));
+    }
 }
 
 #[tokio::test]
@@ -118,4 +116,51 @@ async fn a_duration_becomes_a_date_for_a_subscription() {
     let path = license_path(&lab.license("o1").await);
     let (_, license) = lab.patch(&path, json!({ "is_trial": false, "valid_duration": "1m" })).await;
     assert_eq!(license["validity_period"], "2030-02-28");
+}
+
+#[tokio::test]
+async fn what_is_wrong_in_a_patch_leaves_no_trace() {
+    let lab = Lab::open().await;
+    let path = license_path(&lab.license("o1").await);
+    let before = lab.get(&path).await;
+    let wrong = [
+        ("max_activations", json!(-1)),
+        ("max_activations", json!("many")),
+        ("floating_users", json!(1.5)),
+        ("is_floating", json!("yes")),
+        ("grace_period", Value::Null),
+        ("consumption_period", json!("hourly")),
+        ("validity_period", json!("2026-02-30")),
+        ("valid_duration", json!("1w")),
+        ("order", json!(7)),
+        ("metadata", json!([1])),
+    ];
+    for (field, value) in wrong {
+        let body = json!({ "is_trial": false, "note": "half", field: value });
+        let (status, refusal) = lab.patch(&path, body).await;
+        assert_eq!(status, 400, "{field} {value}");
+        assert!(refusal.get(field).is_some(), "{field}: {refusal}");
+    }
+    assert_eq!(lab.get(&path).await, before);
+}
+
+#[tokio::test]
+async fn every_changeable_field_is_kept() {
+    let lab = Lab::open().await;
+    let path = license_path(&lab.license("o1").await);
+    let body = json!({
+        "max_activations": 9, "allow_unlimited_activations": true, "max_transfers": -1, "max_license_users": 0,
+        "max_consumptions": 100, "total_consumptions": 3, "allow_overages": true, "max_overages": 5,
+        "reset_consumption": true, "consumption_period": "monthly", "is_trial": true, "trial_days": 14,
+        "validity_period": "2999-01-02", "allow_grace_period": false, "grace_period": 48,
+        "enable_maintenance_period": true, "maintenance_period": "2999-01-03", "is_floating": true,
+        "is_floating_cloud": true, "floating_users": 4, "floating_timeout": 30, "prevent_vm": true, "note": "n",
+    });
+    let (status, license) = lab.patch(&path, body.clone()).await;
+    assert_eq!(status, 200, "{license}");
+    for (field, value) in body.as_object().expect("an object") {
+        assert_eq!(&license[field], value, "{field}");
+    }
+    assert_eq!(lab.log().await.last().expect("an entry")["warnings"], json!([]));
+    assert_eq!(lab.get("/api/v1/licenses/?is_any_floating=true").await["count"], 1);
 }

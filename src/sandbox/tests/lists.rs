@@ -75,7 +75,7 @@ async fn lists_by_switch() {
     lab.license("o:1").await;
     lab.license("o:2").await;
     let path = "/api/v1/orders/?store_id=O:1&limit=1";
-    for (value, count) in [("exact", 0), ("case_insensitive", 1), ("ignored", 2)] {
+    for (value, count) in [("exact", 0), ("case_insensitive", 1), ("icontains", 1), ("ignored", 2)] {
         lab.switch("S9", value).await;
         assert_eq!(lab.get(path).await["count"], count, "{value}");
     }
@@ -89,6 +89,14 @@ async fn lists_by_switch() {
     assert_eq!(lab.get(&license_path(&license)).await["id"], license["id"], "by id at once");
     for count in [0, 0, 0, 1] {
         assert_eq!(lab.get("/api/v1/orders/?store_id=late").await["count"], count);
+    }
+    for value in ["500ms", "2000ms"] {
+        lab.switch("S21", value).await;
+        lab.license(value).await;
+        // How long it is hidden is tested beside the code, on a clock of its own.
+        while lab.get(&format!("/api/v1/orders/?store_id={value}")).await["count"] == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
     }
 }
 
@@ -134,6 +142,13 @@ async fn paths_without_their_slash() {
     assert_eq!(get().await.status(), 200);
     lab.switch("S20", "404").await;
     assert_eq!(get().await.status(), 404);
+    let post = async || {
+        let request = lab.api(Method::POST, "/api/v1/orders/create_order").json(&order("o1"));
+        request.send().await.expect("an answer").status().as_u16()
+    };
+    assert_eq!(post().await, 404);
     lab.switch("S20", "301").await;
+    assert_eq!(post().await, 405, "redirected as a GET, without its body");
+    assert_eq!(lab.get("/api/v1/orders/").await["count"], 0);
     assert!(get().await.url().path().ends_with("/orders/"), "redirected");
 }

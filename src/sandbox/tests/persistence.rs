@@ -65,6 +65,38 @@ async fn a_change_is_in_the_file_soon_without_a_stop() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_first_layout_gives_its_users_their_own_table() {
+    let file = DataFile::new();
+    let lab = Lab::open_with(file.options()).await;
+    let seed = json!({ "products": [{ "short_code": "TEAM", "authorization_method": "user" }] });
+    lab.control(Method::POST, "/seed", seed).await;
+    let license = json!({ "users": [{ "email": "u@example.com" }] });
+    let body = json!({ "id": "t1", "items": [{ "product_code": "TEAM", "licenses": [license] }] });
+    assert_eq!(lab.post("/api/v1/orders/create_order/", body).await.0, 201);
+    let before = lab.get("/api/v1/licenses/").await;
+    lab.sandbox.stop().await.expect("saved");
+
+    let mut world: Value = serde_json::from_slice(&std::fs::read(&file.0).expect("a file")).expect("JSON");
+    let users = world["store"]["license_users"].take();
+    let user = users.as_object().expect("users").values().next().expect("a user").clone();
+    for license in world["store"]["licenses"].as_object_mut().expect("licenses").values_mut() {
+        license["license_users"][0].as_object_mut().expect("a seat").extend(user.as_object().expect("a user").clone());
+    }
+    world["store"].as_object_mut().expect("a store").remove("license_users");
+    world["version"] = json!(1);
+    std::fs::write(&file.0, world.to_string()).expect("written");
+
+    let lab = Lab::open_with(file.options()).await;
+    assert_eq!(lab.get("/api/v1/licenses/").await, before);
+    assert_eq!(lab.get("/api/v1/license-users/?true_email=u@example.com").await["count"], 1);
+    lab.sandbox.stop().await.expect("saved");
+    let world: Value = serde_json::from_slice(&std::fs::read(&file.0).expect("a file")).expect("JSON");
+    std::fs::write(&file.0, world.to_string().replace("\"version\":2", "\"version\":99")).expect("written");
+    let error = start(file.options()).await.expect_err("a newer build's");
+    assert!(error.to_string().contains("layout 99"), "{error}");
+}
+
+#[tokio::test]
 async fn a_broken_file_is_named() {
     let file = DataFile::new();
     std::fs::write(&file.0, "{ not ours").expect("written");

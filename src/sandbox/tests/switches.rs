@@ -6,10 +6,15 @@ async fn switches_are_listed_and_checked() {
     let list = lab.control(Method::GET, "/switches", Value::Null).await["switches"].clone();
     assert_eq!(list.as_array().map(Vec::len), Some(31));
     assert_eq!((&list[0]["name"], &list[0]["default"]), (&json!("S1"), &json!("409_code")));
+    for switch in list.as_array().expect("a list") {
+        let values = switch["values"].as_array().expect("values");
+        assert_eq!((&values[0], &switch["current"]), (&switch["default"], &switch["default"]), "{switch}");
+        let meant = |value: &Value| switch["meanings"][value.as_str().expect("text")].is_string();
+        assert!(values.iter().all(meant), "{switch}");
+    }
     let refused = [
         (json!({ "S99": "x" }), "unknown switch"),
         (json!({ "S1": "maybe" }), "unknown value"),
-        (json!({ "S30": "scripted" }), "not available yet"),
         (json!({ "S2": "200", "S1": "maybe" }), "unknown value"),
     ];
     for (order, reason) in refused {
@@ -26,8 +31,8 @@ async fn switches_are_listed_and_checked() {
 async fn every_value_of_every_switch_can_be_set_and_creates_can_be_answered() {
     let lab = Lab::open().await;
     for switch in &crate::sandbox::switches::SWITCHES {
-        for value in switch.values {
-            if matches!((switch.name, *value), ("S4", "timeout")) {
+        for value in switch.values() {
+            if (switch.name, value) == ("S4", "timeout") {
                 continue; // would wait for as long as the test
             }
             lab.control(Method::POST, "/reset", json!({})).await;
@@ -39,7 +44,7 @@ async fn every_value_of_every_switch_can_be_set_and_creates_can_be_answered() {
                 drop(lab.api(Method::POST, "/api/v1/orders/create_order/").json(&order(id)).send().await);
             }
             let state = lab.control(Method::GET, "/state", Value::Null).await;
-            let kept = if switch.name == "S5" && *value != "off" { 1 } else { 2 };
+            let kept = if switch.name == "S5" && value != "off" { 1 } else { 2 };
             assert_eq!(state["licenses"].as_array().map(Vec::len), Some(kept), "{} {value}", switch.name);
         }
     }
@@ -64,6 +69,14 @@ async fn answers_change_their_look_and_state_does_not() {
     let license = lab.get(&path).await;
     assert!(license.get("metadata").is_none() && license.get("sandbox_unknown").is_some());
     assert_eq!(license["validity_period"], "2999-07-19 00:00:00");
+    lab.switch("S27", "number").await;
+    let mut unused = super::order("o2");
+    unused["items"][0]["licenses"] = json!([{ "license_type": "perpetual" }]);
+    let (_, made) = lab.post("/api/v1/orders/create_order/", unused).await;
+    let path = license_path(&made["order_items"][0]["licenses"][0]);
+    assert_eq!(lab.get(&path).await["status"], "Inactive");
+    lab.switch("S26", "not_activated").await;
+    assert_eq!(lab.get(&path).await["status"], "Not Activated");
 }
 
 #[tokio::test]
@@ -82,4 +95,27 @@ async fn creation_by_switch() {
     lab.control(Method::POST, "/seed", archived).await;
     let (_, refusal) = lab.post("/api/v1/orders/create_order/", order("o4")).await;
     assert_eq!(refusal["code"], "archived_product");
+}
+
+/// The other test files of this folder, where the answers are tried one by one.
+const TESTS: [&str; 8] = [
+    include_str!("creation.rs"),
+    include_str!("hands.rs"),
+    include_str!("license_api.rs"),
+    include_str!("licenses.rs"),
+    include_str!("lists.rs"),
+    include_str!("lost.rs"),
+    include_str!("orders.rs"),
+    include_str!("switches.rs"),
+];
+
+#[test]
+fn every_answer_of_every_switch_is_named_in_a_test() {
+    let named = |text: &str| TESTS.iter().any(|tests| tests.contains(&format!("\"{text}\"")));
+    for switch in &crate::sandbox::switches::SWITCHES {
+        assert!(named(switch.name), "{}", switch.name);
+        for value in switch.values().skip(1) {
+            assert!(named(value), "{} {value}", switch.name);
+        }
+    }
 }

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use subledger::domain::chains;
 use subledger::domain::fact::{Entity, EntityKind, Fact, Link, Translation};
+use subledger::domain::rules::Rules;
 use subledger::domain::state::{Recorded, State, fold};
 use subledger::providers::{EventHint, Request, SourceSettings, by_slug};
 
@@ -14,11 +16,16 @@ pub struct Delivery(Rc<Vec<(String, Translation)>>);
 
 impl Delivery {
     pub fn new(slug: &str, body: &[u8]) -> Self {
+        Self::with(slug, &[], body)
+    }
+
+    /// The same, with what the provider says in headers.
+    pub fn with(slug: &str, headers: &[(String, String)], body: &[u8]) -> Self {
         let provider = by_slug(slug).unwrap();
-        let hints = provider.split(&Request { headers: &[], body, url_token: None }).unwrap();
+        let hints = provider.split(&Request { headers, body, url_token: None }).unwrap();
         let settings = SourceSettings::default();
         let meaning =
-            |hint: EventHint| (hint.dedupe_key, provider.translate(&body[hint.range], &[], &settings).unwrap());
+            |hint: EventHint| (hint.dedupe_key, provider.translate(&body[hint.range], headers, &settings).unwrap());
         Self(Rc::new(hints.into_iter().map(meaning).collect()))
     }
 }
@@ -66,8 +73,8 @@ impl Heard {
         found
     }
 
-    fn mine(&self, subscription: &str) -> (Vec<Recorded>, Vec<Link>) {
-        let closure = self.closure(&Entity::subscription(subscription));
+    fn mine(&self, root: &Entity) -> (Vec<Recorded>, Vec<Link>) {
+        let closure = self.closure(root);
         let facts = self.facts.iter().filter(|r| closure.contains(&r.fact.entity)).cloned().collect();
         let links =
             self.links.iter().filter(|l| closure.contains(&l.child) && closure.contains(&l.parent)).cloned().collect();
@@ -75,8 +82,15 @@ impl Heard {
     }
 
     pub fn state(&self, subscription: &str) -> State {
-        let (facts, links) = self.mine(subscription);
+        let (facts, links) = self.mine(&Entity::subscription(subscription));
         fold(subscription, facts, links)
+    }
+
+    /// A chain of the book of some buyer.
+    pub fn chain(&self, book: &str, id: &str, source: &str, rules: &Rules) -> State {
+        let (facts, links) = self.mine(&Entity::new(EntityKind::Book, book));
+        let book = fold(book, facts, links);
+        chains::split(&book, source, rules).into_iter().find(|chain| chain.subscription_id == id).unwrap_or_default()
     }
 }
 
@@ -90,7 +104,7 @@ pub fn step_by_step(batches: &[&[Delivery]], subscription: &str) -> (State, usiz
     for batch in batches {
         let before = heard.keys.len();
         batch.iter().for_each(|delivery| heard.deliver(delivery));
-        let (facts, links) = heard.mine(subscription);
+        let (facts, links) = heard.mine(&Entity::subscription(subscription));
         let key = |r: &Recorded| (r.position, entity_and_identity(&r.fact));
         let fresh: Vec<Recorded> = facts.iter().filter(|r| !folded.contains_key(&key(r))).cloned().collect();
         folded.extend(facts.iter().map(|r| (key(r), ())));

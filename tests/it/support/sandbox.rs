@@ -57,6 +57,11 @@ impl Sandbox {
         self.get("/state").await["licenses"].as_array().unwrap().clone()
     }
 
+    /// Every device it knows, freed ones included.
+    pub async fn devices(&self) -> Vec<Value> {
+        self.get("/state").await["devices"].as_array().unwrap().clone()
+    }
+
     /// The license of an order id of ours.
     pub async fn license(&self, order_id: &str) -> Option<Value> {
         self.licenses().await.into_iter().find(|l| l["order_store_id"] == order_id)

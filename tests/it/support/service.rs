@@ -106,6 +106,30 @@ impl Service {
         command
     }
 
+    /// The most memory that the process has held, in KiB.
+    pub fn memory_peak_kib(&self) -> u64 {
+        let pid = self.child.as_ref().map(Child::id).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// What `/metrics` says, sample by sample, after a look at its form.
+    pub async fn metrics(&self) -> std::collections::BTreeMap<String, f64> {
+        let request = self.http.get(format!("{}/metrics", self.url)).bearer_auth(&self.auditor);
+        let text = request.send().await.unwrap().text().await.unwrap();
+        let mut samples = std::collections::BTreeMap::new();
+        for line in text.lines().filter(|l| !l.is_empty() && !l.starts_with('#')) {
+            let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no sample: {line}"));
+            let family = name.split('{').next().unwrap();
+            for head in ["HELP", "TYPE"] {
+                assert!(text.contains(&format!("# {head} {family} ")), "{family} has no {head}");
+            }
+            assert!(samples.insert(name.to_owned(), value.parse().unwrap()).is_none(), "{name} is there twice");
+        }
+        samples
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -148,6 +172,19 @@ impl Service {
         (status, answer.json().await.unwrap_or(Value::Null))
     }
 
+    /// Adopts rules, looks at the plan they lead to, and lets it through. `wanted`: more keys of the
+    /// request, such as a text. Answers with the plan.
+    pub async fn adopt_and_approve(&self, wanted: Value) -> Value {
+        let mut asked = wanted;
+        asked["reason"] = "the new rules".into();
+        let (status, first) = self.admin("PUT", "/v1/admin/config", asked.clone()).await;
+        assert_eq!(status, StatusCode::OK, "{first}");
+        asked["approve"] = first["plan"]["hash"].clone();
+        let (status, second) = self.admin("PUT", "/v1/admin/config", asked).await;
+        assert_eq!(status, StatusCode::OK, "{second}");
+        first["plan"].clone()
+    }
+
     /// Waits until everything that was appended is projected and nothing is left to reconcile.
     pub async fn settled(&self) {
         let client = self.database.service().await;
@@ -176,6 +213,12 @@ pub struct Poster {
 }
 
 impl Poster {
+    /// To another instance.
+    pub fn at(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.url);
+        self
+    }
+
     /// Posts a body signed as the provider would; the connection may break.
     pub async fn try_post(&self, source: &str, body: &[u8]) -> reqwest::Result<(StatusCode, Value)> {
         let answer = self.send(source, body, &[]).await?;
@@ -219,7 +262,12 @@ impl Drop for Service {
     }
 }
 
+/// Most tests stop more in a minute than any shop does in a day.
+const NO_GUARD: &str =
+    "guard_max_destructive = 100000\nguard_max_destructive_per_day = 100000\nguard_max_percent = 100";
+
 fn configuration(database: &Database, sandbox: &Sandbox, port: u16, extra: &str) -> String {
+    let guard = if extra.contains("guard_") { "" } else { NO_GUARD };
     format!(
         r#"
 [server]
@@ -279,6 +327,7 @@ policy_code = "pro-monthly"
 grace_days = 3
 [reconciler]
 coalesce_ms = 300
+{guard}
 {extra}
 "#,
         database.service_url, database.owner_url, sandbox.api

@@ -44,6 +44,26 @@ fn the_rest() {
 }
 
 #[test]
+fn every_documented_type_is_decided() {
+    check_types("fastspring.types.txt", |kind| types::Meaning::of(kind).map(types::Meaning::decision));
+    assert!(types::TYPES.iter().all(|(_, _, why)| !why.is_empty()));
+}
+
+/// Expansion off: what a post does not say, nobody guesses; it is said that it is missing.
+#[test]
+fn a_post_that_only_names_its_subscription_is_flagged() {
+    let missing = |kind: &str, data: Value| translated(kind, data).missing;
+    for kind in ["activated", "updated", "canceled", "uncanceled", "deactivated", "paused", "payment.overdue"] {
+        let missing = missing(&format!("subscription.{kind}"), json!({"subscription":"s1"}));
+        assert!(missing.unwrap().contains("webhook expansion"), "{kind}");
+    }
+    assert_eq!(missing("subscription.updated", active()), None);
+    // These say enough: a rebill extends, a reminder changes nothing.
+    assert_eq!(missing("subscription.charge.completed", json!({"order":"o2","subscription":"s1"})), None);
+    assert_eq!(missing("subscription.payment.reminder", json!({"subscription":"s1"})), None);
+}
+
+#[test]
 fn real_posts() {
     let found = fastspring_samples();
     let read = |name: &str| -> Vec<Translation> {
@@ -82,7 +102,9 @@ fn real_posts() {
         links(order),
         [
             "ord:EBRltgSoSOu5sOHc-xn-wQ > sub:rwCAW-OyTL6FD6vk3-EmDg",
-            "sub:rwCAW-OyTL6FD6vk3-EmDg > cus:ZVTiqogRRWaJ5ACD8c6fLg"
+            "sub:rwCAW-OyTL6FD6vk3-EmDg > cus:ZVTiqogRRWaJ5ACD8c6fLg",
+            "ord:EBRltgSoSOu5sOHc-xn-wQ > sub:order-EBRltgSoSOu5sOHc-xn-wQ",
+            "sub:order-EBRltgSoSOu5sOHc-xn-wQ > cus:ZVTiqogRRWaJ5ACD8c6fLg"
         ]
     );
     let charge = &read("archrebel__subscriptionChargeCompleted")[0];

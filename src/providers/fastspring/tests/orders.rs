@@ -16,6 +16,7 @@ fn a_rebill_is_a_paid_order_of_its_subscription() {
         amount_paid: Some(1495),
         lines: vec![],
         items: vec![],
+        purchase: None,
     });
     for data in [charge.clone(), expanded.clone()] {
         let translation = translated("subscription.charge.completed", data);
@@ -43,7 +44,9 @@ fn an_order_ties_its_items_to_subscriptions() {
     let order = json!({"id":"o1","order":"o1","changed":1554092000000_i64,"account":"a1","customer":{"first":"Ann","email":"a@b.c"},
         "total":187,"items":[item(with(active(), json!({"account":"a1","product":"pro"}))), item(json!("s2")), {"product":"book","quantity":1}]});
     let translation = translated("order.completed", order.clone());
-    assert_eq!(links(&translation), ["ord:o1 > sub:s1", "ord:o1 > sub:s2", "sub:s1 > cus:a1", "sub:s2 > cus:a1"]);
+    let subscriptions = ["ord:o1 > sub:s1", "ord:o1 > sub:s2", "sub:s1 > cus:a1", "sub:s2 > cus:a1"];
+    let purchase = ["ord:o1 > sub:order-o1", "sub:order-o1 > cus:a1"];
+    assert_eq!(links(&translation), [&subscriptions[..], &purchase].concat());
     assert_eq!((snapshot_of(&translation).status, about(&translation, "sub:s1").key.rank), (Status::Active, 0));
     let paid = Payment {
         payment_id: "o1".into(),
@@ -51,22 +54,51 @@ fn an_order_ties_its_items_to_subscriptions() {
         amount_paid: Some(18700),
         lines: vec![],
         items: vec![],
+        purchase: None,
     };
     assert_eq!(about(&translation, "ord:o1").body, FactBody::Payment(paid));
     match &about(&translation, "cus:a1").body {
         FactBody::Customer(facts) => assert_eq!(facts.email.as_deref(), Some("a@b.c")),
         other => panic!("{other:?}"),
     }
-    // A purchase without a subscription is kept; so is an order that came to nothing.
-    let one_off = translated("order.completed", with(order.clone(), json!({"items":[{"product":"book"}]})));
-    assert_eq!(about(&one_off, "ord:o1").body, FactBody::Notice);
-    let canceled = translated("order.canceled", order);
-    assert_eq!((canceled.links.len(), &about(&canceled, "ord:o1").body), (4, &FactBody::Notice));
+    // An order that is taken back, and those that came to nothing.
+    let canceled = translated("order.canceled", order.clone());
+    assert_eq!(links(&canceled), links(&translation));
+    assert!(matches!(&about(&canceled, "ord:o1").body, FactBody::Payment(p) if p.status == PaymentStatus::Voided));
+    for kind in ["order.failed", "order.payment.pending", "order.approval.pending"] {
+        let nothing = translated(kind, order.clone());
+        assert_eq!(
+            (links(&nothing), &about(&nothing, "ord:o1").body),
+            (subscriptions.map(str::to_owned).into(), &FactBody::Notice)
+        );
+    }
     let payout = translated(
         "payoutEntry.created",
         json!({"orderId":"o1","order":{"id":"o1"},"subscriptions":["s1",{"id":"s2"}]}),
     );
     assert_eq!(links(&payout), ["ord:o1 > sub:s1", "ord:o1 > sub:s2"]);
+}
+
+/// What is no subscription is a state of its own.
+#[test]
+fn what_an_order_sells_once_is_a_purchase() {
+    let order = json!({"id":"o1","changed":1554092000000_i64,"account":"a1","total":9,"items":[{"product":"pro","subscription":"s1"},
+        {"product":"book","sku":"B","quantity":3,"attributes":{"product_short_code":"BOOK"}},{"product":{"product":"book"}},{"quantity":1}]});
+    let snapshot =
+        |kind: &str| match translated(kind, order.clone()).facts.into_iter().find(|f| f.entity.key() == "sub:order-o1")
+        {
+            Some(Fact { key, body: FactBody::Subscription { after, .. }, .. }) => (key, *after),
+            other => panic!("{other:?}"),
+        };
+    let (key, bought) = snapshot("order.completed");
+    assert_eq!((bought.status, bought.livemode, bought.customer_id.as_deref()), (Status::Active, true, Some("a1")));
+    let items: Vec<_> = bought.items.iter().map(|i| (&*i.item_id, i.quantity, i.one_off)).collect();
+    assert_eq!(items, [("book", Some(3), true), ("book.2", Some(1), true)]);
+    assert_eq!(bought.items[0].product.attributes["product_short_code"], "BOOK");
+    let (canceled_key, canceled) = snapshot("order.canceled");
+    assert_eq!((canceled.status, canceled.ended_at.is_some(), canceled_key > key), (Status::Canceled, true, true));
+    let none = translated("order.completed", with(order, json!({"items":[{"product":"pro","subscription":"s1"}]})));
+    assert!(none.facts.iter().all(|fact| fact.entity.key() != "sub:order-o1"));
 }
 
 #[test]

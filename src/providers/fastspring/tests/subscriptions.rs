@@ -18,6 +18,7 @@ fn a_snapshot_says_the_same_expanded_or_not() {
         period_start: None,
         period_end: next,
         metered: false,
+        one_off: false,
     };
     let expected = Snapshot {
         status: Status::Active,
@@ -34,9 +35,9 @@ fn a_snapshot_says_the_same_expanded_or_not() {
         paid_through: next,
         ..Snapshot::default()
     };
-    for data in [active(), ids] {
+    for (data, named_only) in [(active(), false), (ids, true)] {
         let translation = translated("subscription.updated", data);
-        assert_eq!(snapshot_of(&translation), expected);
+        assert_eq!(snapshot_of(&translation), Snapshot { named_only, ..expected.clone() });
         assert_eq!(links(&translation), ["sub:s1 > cus:a1"]);
     }
     let translation = translated("subscription.updated", active());

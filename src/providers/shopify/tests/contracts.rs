@@ -132,7 +132,14 @@ fn the_highest_revision_stands_whatever_clocks_and_arrival_say() {
 fn attempts() {
     let paid = translated("subscription_billing_attempts/success", &attempt(json!({})));
     let body = |status, id: &str| {
-        FactBody::Payment(Payment { payment_id: id.into(), status, amount_paid: None, lines: vec![], items: vec![] })
+        FactBody::Payment(Payment {
+            payment_id: id.into(),
+            status,
+            amount_paid: None,
+            lines: vec![],
+            items: vec![],
+            purchase: None,
+        })
     };
     assert_eq!(about(&paid, "ord:820982911946154509").body, body(PaymentStatus::Paid, "820982911946154509"));
     assert_eq!(links(&paid), ["ord:820982911946154509 > sub:4367739981"]);
@@ -161,7 +168,7 @@ fn a_contract_is_for_what_its_last_order_bought_and_each_payment_lasts_an_interv
     ];
     let coverage = |state: &State| {
         let item = state.snapshot.as_ref().unwrap().value.items.first().cloned().unwrap();
-        (item.product.keys["sku"].clone(), item.quantity, coverage::canonical(state, &item))
+        (item.product.keys["sku"].clone(), item.quantity, coverage::canonical(state, &item).paid_through)
     };
     let first = folded(&start);
     assert_eq!(coverage(&first), ("PRO".into(), Some(1), Some(instant("2026-02-28T09:00:00Z"))));

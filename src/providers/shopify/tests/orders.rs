@@ -26,7 +26,10 @@ fn an_order_is_a_payment_of_its_items_by_a_customer() {
     let item = &payment.items[0];
     assert_eq!((&*item.item_id, item.quantity), ("2", Some(2)));
     assert_eq!(json!(item.product), json!({"sku":"PRO","variant":"2","product":"3"}));
-    assert_eq!(links(&translation), ["ord:820982911946154508 > cus:115310627314723954"]);
+    assert_eq!(
+        links(&translation),
+        ["ord:820982911946154508 > book:115310627314723954", "book:115310627314723954 > cus:115310627314723954"]
+    );
     assert_eq!(about(&translation, "ord:820982911946154508").key.at, instant("2026-01-05T10:00:00Z"));
     match &about(&translation, "cus:115310627314723954").body {
         FactBody::Customer(facts) => assert_eq!(
@@ -67,12 +70,12 @@ fn the_state_of_an_order() {
 }
 
 #[test]
-fn items_are_variants_that_are_still_there() {
+fn items_are_variants_and_what_is_gone_is_down_to_nothing() {
     let line = |changes| with(json!({"id":1,"sku":"","variant_id":2,"product_id":3,"quantity":1}), changes);
     let of = |lines: Vec<Value>| payment_of(&translated("orders/paid", &order(json!({"line_items":lines})))).items;
     let items =
         of(vec![line(json!({})), line(json!({"quantity":2})), line(json!({"variant_id":9,"current_quantity":0}))]);
-    assert_eq!(items.len(), 1);
+    assert_eq!((items.len(), &*items[1].item_id, items[1].quantity), (2, "9", Some(0)));
     assert_eq!((items[0].quantity, json!(items[0].product)), (Some(3), json!({"variant":"2","product":"3"})));
     // Rounded on its way here: the other spelling has all digits.
     let rounded: Value = serde_json::from_str(r#"{"id":8.209829119461545e17}"#).unwrap();
@@ -105,6 +108,54 @@ fn refunds_are_their_transactions() {
     assert_eq!(refund(json!([part("void", "success", "10.00")])), (false, Some(0), false));
     assert_eq!(refund(json!([])), (false, Some(0), false));
     assert_eq!(refund(json!([part("refund", "success", "x")])), (true, None, false));
+}
+
+#[test]
+fn a_refund_names_the_variants_that_went_back_as_a_whole() {
+    let line = |variant: i64, back: i64| json!({"line_item_id":1,"quantity":back,"line_item":{"id":1,"variant_id":variant,"quantity":2}});
+    for (lines, full, products) in [
+        (vec![line(7, 2)], true, vec!["7"]),
+        (vec![line(7, 1)], false, vec![]),
+        (vec![line(7, 1), line(8, 2)], true, vec!["8"]),
+        (vec![json!({"quantity":1})], false, vec![]),
+    ] {
+        let body = json!({"id":9,"order_id":8,"processed_at":"2026-01-05T10:00:00Z","refund_line_items":lines,
+            "transactions":[{"kind":"refund","status":"success","amount":"1.00"}]});
+        match &translated("refunds/create", &body).facts[0].body {
+            FactBody::Refund(refund) => {
+                assert_eq!(
+                    (refund.full, &refund.products),
+                    (full, &products.iter().map(ToString::to_string).collect())
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Source name and tags are all that tells a charge from a purchase.
+#[test]
+fn an_order_says_whether_an_app_charged_it() {
+    for (source, tags, renews) in [
+        ("web", "", false),
+        ("subscription_contract_checkout_one", "", true),
+        ("subscription_contract", "", true),
+        ("294517", "Subscription, Subscription Recurring Order", true),
+        ("294517", "Subscription, Subscription First Order", false),
+        ("subscription_contract", "subscription first order", false),
+        ("pos", "Subscription", false),
+    ] {
+        let body = order(json!({"source_name":source,"tags":tags,"created_at":"2026-01-05T09:00:00Z"}));
+        let purchase = payment_of(&translated("orders/paid", &body)).purchase.unwrap();
+        assert_eq!((purchase.renews, purchase.at), (renews, instant("2026-01-05T09:00:00Z")), "{source} {tags}");
+    }
+    let processed = order(json!({"created_at":"2026-01-05T09:00:00Z","processed_at":"2026-01-05T09:30:00Z"}));
+    let purchase = payment_of(&translated("orders/create", &processed)).purchase.unwrap();
+    assert_eq!(purchase.at, instant("2026-01-05T09:30:00Z"));
+    let mut stranger = order(json!({}));
+    stranger.as_object_mut().unwrap().remove("customer");
+    let own = translated("orders/paid", &stranger);
+    assert_eq!(links(&own), ["ord:820982911946154508 > book:order-820982911946154508"]);
 }
 
 #[test]

@@ -24,29 +24,22 @@ fn customers() {
     // Accounts stand in for customers; guests leave none.
     let account = json!({"id":"sub_1","customer":null,"customer_account":"acct_1","status":"active"});
     assert_eq!(after(account).customer_id.unwrap(), "acct_1");
-    assert_eq!(
-        translated_as("checkout.session.completed", json!({"id":"cs_1","customer_details":{"email":"a@b.c"}})).facts,
-        []
-    );
+    let guest = json!({"id":"cs_1","subscription":"sub_1","customer_details":{"email":"a@b.c"}});
+    assert_eq!(translated_as("checkout.session.completed", guest).facts.len(), 1, "nobody it could be of");
 }
 
 #[test]
 fn what_has_no_effect() {
     let quiet = Translation::default();
     for kind in [
-        "product.updated",
-        "price.deleted",
-        "invoice.upcoming",
+        "coupon.updated",
+        "quote.accepted",
         "checkout.session.expired",
         "test_helpers.test_clock.ready",
-        "subscription_schedule.released",
-        "entitlements.active_entitlement_summary.updated",
         "customer.tax_id.created",
     ] {
         assert_eq!(translated_as(kind, json!({"customer":"cus_1"})), quiet, "{kind}");
     }
-    let thin = json!({"id":"evt_1","object":"v2.core.event","type":"v1.customer.subscription.updated","created":"2025-09-30T12:00:00.123Z"});
-    assert_eq!(translated(&thin), quiet);
     for kind in ["customer.subscription.hibernated", "invoice.dreamt", "customer.waved", "unheard.of"] {
         let unknown = Translation { unknown_type: true, ..Translation::default() };
         assert_eq!(translated_as(kind, new_shape()), unknown, "{kind}");
@@ -64,6 +57,78 @@ fn what_has_no_effect() {
     ] {
         assert!(Stripe.translate(event.to_string().as_bytes(), &[], &SourceSettings::default()).is_err());
     }
+}
+
+#[test]
+fn every_documented_type_is_decided() {
+    check_types("stripe.types.txt", |kind| types::Meaning::of(kind).map(types::Meaning::decision));
+    let reasons = types::TYPES.iter().map(|(_, _, why)| why);
+    assert!(reasons.into_iter().all(|why| !why.is_empty()));
+    // A row that an earlier one hides would never be read.
+    for (at, (kind, _, _)) in types::TYPES.iter().enumerate() {
+        let hides = |(earlier, _, _): &&(&str, _, _)| earlier.ends_with('.') && kind.starts_with(earlier);
+        assert_eq!(types::TYPES[..at].iter().find(hides), None, "{kind} is never reached");
+    }
+}
+
+#[test]
+fn notices_belong_to_what_they_speak_of() {
+    let table = [
+        ("subscription_schedule.updated", json!({"id":"sub_sched_1","subscription":{"id":"sub_1"}}), vec!["sub:sub_1"]),
+        ("subscription_schedule.released", json!({"id":"s","released_subscription":"sub_1"}), vec!["sub:sub_1"]),
+        ("subscription_schedule.canceled", json!({"id":"sub_sched_1"}), vec![]),
+        ("invoice.upcoming", json!({"subscription":"sub_1","status":"draft"}), vec!["sub:sub_1"]),
+        ("invoice.upcoming", json!({"customer":"cus_1"}), vec![]),
+        ("credit_note.created", json!({"id":"cn_1","invoice":"in_1"}), vec!["inv:in_1"]),
+        ("entitlements.active_entitlement_summary.updated", json!({"customer":"cus_1"}), vec!["cus:cus_1"]),
+        ("customer.subscription.trial_will_end", new_shape(), vec!["sub:sub_1"]),
+    ];
+    for (kind, object, about) in table {
+        let translation = translated_as(kind, object);
+        let notices: Vec<_> = translation.facts.iter().filter(|fact| fact.body == FactBody::Notice).collect();
+        assert_eq!(notices.iter().map(|fact| fact.entity.key()).collect::<Vec<_>>(), about, "{kind}");
+        assert_eq!(translation.facts.len(), notices.len(), "{kind}");
+    }
+}
+
+#[test]
+fn thin_events_are_flagged_unless_told_in_full_as_well() {
+    let thin = json!({"id":"evt_1","object":"v2.core.event","type":"v1.customer.subscription.updated",
+        "created":"2025-09-30T12:00:00.123Z","related_object":{"id":"sub_1","type":"subscription"}});
+    let alone = translated(&thin);
+    assert_eq!((&*alone.facts[0].entity.key(), &alone.facts[0].body), ("sub:sub_1", &FactBody::Notice));
+    assert!(alone.missing.unwrap().contains("snapshot events") && !alone.unknown_type);
+    assert_eq!(translated(&with(thin.clone(), json!({"snapshot_event":"evt_2"}))).missing, None);
+    // Whatever it is about, and also about nothing.
+    for related in [json!(null), json!({"id":"zz_1"}), json!({"id":"sub_00000000000000"}), json!("x")] {
+        assert_eq!(translated(&with(thin.clone(), json!({"related_object":related}))).facts, []);
+    }
+}
+
+#[test]
+fn catalog_changes_are_proposals() {
+    let proposal = |kind: &str, object| match translated_as(kind, object).facts.remove(0).body {
+        FactBody::Proposal(found) => found,
+        other => panic!("{other:?}"),
+    };
+    let price = json!({"id":"price_1","product":{"id":"prod_1"},"lookup_key":"pro","nickname":"Pro","active":true,
+        "metadata":{"license_policy":"p","colour":"red"}});
+    let expected = Proposal {
+        product: ProductRef {
+            keys: [("lookup_key", "pro"), ("price", "price_1"), ("product", "prod_1")].map(pair).into(),
+            attributes: [("license_policy", "p")].map(pair).into(),
+        },
+        name: Some("Pro".into()),
+        active: true,
+    };
+    assert_eq!(proposal("price.updated", price.clone()), expected);
+    assert!(!proposal("price.deleted", price.clone()).active);
+    assert!(!proposal("price.updated", with(price, json!({"active":false}))).active);
+    let product = proposal("product.created", json!({"id":"prod_1","name":"Pro"}));
+    assert_eq!(
+        (product.product.keys, product.name.as_deref()),
+        ([("product", "prod_1")].map(pair).into(), Some("Pro"))
+    );
 }
 
 #[test]

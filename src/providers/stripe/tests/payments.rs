@@ -41,6 +41,7 @@ fn old_and_new_shapes_of_an_invoice_say_the_same() {
         amount_paid: Some(1000),
         lines: vec![line(Some("si_1"), "price_1", 100, false), line(None, "price_2", 150, true)],
         items: vec![],
+        purchase: None,
     };
     let ann = CustomerFacts {
         email: Some("a@b.c".into()),

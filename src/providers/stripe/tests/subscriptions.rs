@@ -22,6 +22,7 @@ fn old_and_new_shapes_of_a_subscription_say_the_same() {
         period_start: Some(at(100)),
         period_end: Some(at(200)),
         metered: false,
+        one_off: false,
     };
     let expected = Snapshot {
         status: Status::Active,
@@ -189,6 +190,7 @@ fn before_is_the_object_with_what_changed_laid_over_it() {
                     period_start: None,
                     period_end: None,
                     metered: false,
+                    one_off: false,
                 };
                 s.items.insert(0, gone);
             }),
