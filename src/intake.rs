@@ -37,7 +37,7 @@ struct Job {
     delivery: NewDelivery,
     reply: oneshot::Sender<Result<Vec<Appended>, StoreError>>,
     _room: Room,
-    /// In the queue of its source, and at the door in all.
+    /// In its queue, and at the door of this process.
     _waiting: [Waiting; 2],
 }
 
@@ -187,8 +187,8 @@ impl Intake {
         let queue =
             self.queues.get(&journal).ok_or_else(|| IntakeError::Unavailable("the source has no queue".to_owned()))?;
         let (reply, answer) = oneshot::channel();
-        let _waiting = [&queue.waiting, &self.waiting].map(Waiting::new);
-        let job = Job { delivery, reply, _room: room, _waiting };
+        let waiting = [&queue.waiting, &self.waiting].map(Waiting::new);
+        let job = Job { delivery, reply, _room: room, _waiting: waiting };
         queue.jobs.try_send(job).map_err(|_| IntakeError::Overloaded)?;
         match tokio::time::timeout(COMMIT_WAIT_MAX, answer).await {
             Ok(Ok(Ok(appended))) => Ok(appended),

@@ -45,6 +45,8 @@ const TICK: Duration = Duration::from_millis(100);
 const TICK_TROUBLE: Duration = Duration::from_secs(1);
 /// Subscriptions looked at while the row is held once: it must be let go now and then.
 const SUBSCRIPTIONS_MAX: i64 = 50;
+/// Between two looks at a stop that waits for an event to be read.
+const UNREAD_PAUSE: TimeDelta = TimeDelta::seconds(30);
 
 /// How an account is reconciled.
 #[derive(Debug, Clone)]
@@ -69,6 +71,14 @@ pub struct Reconciler {
     pub account: Account,
     pub client: Client,
     pub settings: Settings,
+}
+
+/// Whether a subscription has to be looked at again.
+enum Settled {
+    Yes,
+    No,
+    /// A stop waits for an event to be read.
+    Waits,
 }
 
 /// What is true while one turn lasts.
@@ -258,15 +268,17 @@ impl Reconciler {
         let window = TimeDelta::from_std(self.settings.coalesce).unwrap_or(TimeDelta::MAX);
         let since = turn.now - window;
         for dirty in subscriptions::dirty(client, place, since, SUBSCRIPTIONS_MAX).await? {
-            let settled = self.reconcile_one(turn, client, source, &dirty).await?;
-            if settled {
-                subscriptions::clean(client, place, &dirty.state.subscription_id, dirty.version).await?;
+            let id = &dirty.state.subscription_id;
+            match self.reconcile_one(turn, client, source, &dirty).await? {
+                Settled::Yes => subscriptions::clean(client, place, id, dirty.version).await?,
+                Settled::No => {}
+                Settled::Waits => subscriptions::defer(client, place, id, turn.now + UNREAD_PAUSE).await?,
             }
         }
         Ok(())
     }
 
-    /// Makes one subscription's licenses equal its entitlements. `true`: they are equal, as far
+    /// Makes one subscription's licenses equal its entitlements. Settled: they are equal, as far
     /// as calls can make them, or what is left waits in the held plan. What is in doubt keeps its
     /// mark until it is settled: a mark that were taken off before could be lost with the process.
     async fn reconcile_one(
@@ -275,7 +287,7 @@ impl Reconciler {
         client: &Connection,
         source: &Source,
         dirty: &Dirty,
-    ) -> Result<bool, Halt> {
+    ) -> Result<Settled, Halt> {
         let rules = turn.rules.clone();
         let with = With { account: turn.place, source, rules: &rules, now: turn.now };
         let compared = compare_one(client, with, dirty).await?;
@@ -297,7 +309,7 @@ impl Reconciler {
             }
         }
         if compared.steps.is_empty() && turn.held.is_none() {
-            return Ok(!compared.is_in_doubt());
+            return Ok(if compared.is_in_doubt() { Settled::No } else { Settled::Yes });
         }
         self.projector.drain(turn.place).await?;
         let compared = compare_one(client, with, dirty).await?;
@@ -305,7 +317,11 @@ impl Reconciler {
             self.hold(turn, with, &compared, &waiting).await?;
         }
         let left = compared.steps.iter().any(|s| !waiting.contains_key(&s.order_id));
-        Ok(!left && !compared.is_in_doubt())
+        Ok(match waiting.values().any(|fired| matches!(fired, Fired::Unread { .. })) {
+            _ if left || compared.is_in_doubt() => Settled::No,
+            true => Settled::Waits,
+            false => Settled::Yes,
+        })
     }
 }
 

@@ -77,6 +77,10 @@ pub enum Fired {
         since: DateTime<Utc>,
         hours: i64,
     },
+    /// An event that could not be read mentions the subscription: nobody knows what it says.
+    Unread {
+        event: String,
+    },
 }
 
 impl fmt::Display for Fired {
@@ -91,6 +95,12 @@ impl fmt::Display for Fired {
             ),
             Self::Day { limit } => {
                 write!(f, "more than {limit} destructive calls in 24 hours (guard_max_destructive_per_day)")
+            }
+            Self::Unread { event } => {
+                write!(
+                    f,
+                    "{event} could not be read and mentions this subscription: nothing is taken away before it is"
+                )
             }
             Self::AnnouncedDay { limit } => {
                 write!(f, "more than {limit} announced cancellations in 24 hours (guard_max_announced_per_day)")

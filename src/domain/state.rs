@@ -299,6 +299,15 @@ impl State {
         self.snapshot.as_ref().map_or(Status::Unknown, |s| s.value.status)
     }
 
+    /// The ids by which a provider would speak of it: its own, and those of its payments.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<&str> {
+        let own = self.subscription_id.strip_prefix("order-").unwrap_or(&self.subscription_id);
+        let parts = self.payments.keys().chain(self.rows.keys());
+        let parts = parts.filter_map(|key| key.split_once(':').map(|(_, id)| id));
+        parts.chain([own, self.subscription_id.as_str()]).collect()
+    }
+
     /// The latest instant any fact speaks of.
     #[must_use]
     pub fn last_at(&self) -> Option<DateTime<Utc>> {

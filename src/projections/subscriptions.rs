@@ -249,6 +249,16 @@ pub async fn clean(client: &impl GenericClient, place: Place, id: &str, version:
     Ok(())
 }
 
+/// Keeps a subscription's mark, and lets it be looked at again only then.
+///
+/// # Errors
+/// The database cannot be written.
+pub async fn defer(client: &impl GenericClient, place: Place, id: &str, until: DateTime<Utc>) -> Result<(), DbError> {
+    execute(client, sql!("projections/subscriptions/defer.sql"), &[&place.generation, &place.journal, &id, &until])
+        .await?;
+    Ok(())
+}
+
 /// Marks a subscription for the reconciler, if there is one.
 ///
 /// # Errors

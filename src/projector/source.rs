@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 
-use super::meaning::Meaning;
+use super::meaning::{Meaning, word_key};
 use super::{books, gather};
 use crate::domain::FOLD_VERSION;
 use crate::domain::entitlement::SourceContext;
@@ -70,7 +70,7 @@ fn granted(meanings: &[Meaning]) -> Vec<OverrideRow> {
         let of = move |f: &Fact| match &f.body {
             FactBody::Override { id, value } => Some(OverrideRow {
                 id: id.clone(),
-                subscription_id: f.entity.id.clone(),
+                subscription_id: value.subscription_id.clone(),
                 granted: (!value.withdrawn).then_some(position),
                 withdrawn: value.withdrawn.then_some(position),
             }),
@@ -93,6 +93,7 @@ async fn note(
         for fact in &meaning.translation.facts {
             mentions.insert((fact.entity.key(), meaning.position));
         }
+        mentions.extend(meaning.words.iter().map(|word| (word_key(word), meaning.position)));
         for Link { child, parent } in &meaning.translation.links {
             edges.entry((child.key(), parent.key())).or_insert(meaning.position);
         }

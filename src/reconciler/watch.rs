@@ -13,7 +13,8 @@ use crate::control::plans;
 use crate::domain::guard::{self, Counts, Fired};
 use crate::domain::plan::Step;
 use crate::postgres::{DbError, query_opt};
-use crate::projections::{Place, destructive, licenses};
+use crate::projections::{Place, destructive, generations, licenses};
+use crate::projector::meaning::word_key;
 use crate::registry::Source;
 use crate::sql;
 
@@ -53,7 +54,11 @@ impl Reconciler {
             return Ok(Passed::Whole(Call::harmless(step.clone())));
         }
         let announced = compared.is_announced(client, with, step).await?;
-        let Some(fired) = self.fired(turn, client, with.source, announced).await? else {
+        let fired = match unread(client, with.source, compared).await? {
+            Some(unread) => Some(unread),
+            None => self.fired(turn, client, with.source, announced).await?,
+        };
+        let Some(fired) = fired else {
             return Ok(Passed::Whole(Call { destructive: true, announced, ..Call::harmless(step.clone()) }));
         };
         let harmless = split.harmless.map(|action| Call::harmless(Step { action, ..step.clone() }));
@@ -108,12 +113,15 @@ impl Reconciler {
         compared: &Compared,
         waiting: &BTreeMap<String, Fired>,
     ) -> Result<(), Halt> {
+        // What waits for an event to be read is nobody's to approve, and in nobody's way.
+        let is_for_approval = |fired: &Fired| !matches!(fired, Fired::Unread { .. });
+        let waiting: BTreeMap<&String, &Fired> = waiting.iter().filter(|(_, fired)| is_for_approval(fired)).collect();
         let mut client = self.projector.pool.get().await.map_err(DbError::from)?;
         let mut entries = Vec::new();
         for step in compared.steps.iter().filter(|s| waiting.contains_key(&s.order_id)) {
             entries.push(compared.entry(&client, with, step).await?);
         }
-        let reason = match waiting.values().find(|f| **f != Fired::Joins).or_else(|| waiting.values().next()) {
+        let reason = match waiting.values().find(|f| ***f != Fired::Joins).or_else(|| waiting.values().next()) {
             Some(fired) => format!("{fired}{}", lapsing(&client, turn.place, fired).await?),
             None => String::new(),
         };
@@ -130,6 +138,20 @@ impl Reconciler {
         turn.held = held;
         Ok(())
     }
+}
+
+/// An event that could not be read and speaks of the subscription.
+async fn unread(client: &Client, source: &Source, compared: &Compared) -> Result<Option<Fired>, Halt> {
+    let live = generations::live(client).await?;
+    let Some(live) = live.get(&source.journal) else { return Ok(None) };
+    let words: Vec<String> = compared.state.names().into_iter().map(word_key).collect();
+    let statement = sql!("projections/events/unread.sql");
+    let row = query_opt(client, statement, &[&live.generation, &source.journal, &words]).await?;
+    let fired = row.map(|row| Fired::Unread { event: format!("{}/{}", source.name, row.get::<_, i64>(0)) });
+    if let Some(fired) = &fired {
+        warn!(source = source.name, subscription = compared.state.subscription_id, reason = %fired, "a stop is held");
+    }
+    Ok(fired)
 }
 
 /// What a silent source leads to by dates alone, without any call of ours.

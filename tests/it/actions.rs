@@ -70,7 +70,7 @@ async fn features_are_exactly_those_of_the_catalog() {
     let file = std::fs::read_to_string(&service.config).unwrap();
     std::fs::write(&service.config, file.replace("[\"sync\", \"export\"]", "[\"sync\", \"audit\"]")).unwrap();
     service.run().await;
-    assert_eq!(service.admin("PUT", "/v1/admin/config", json!({"reason": "other features"})).await.0, 200);
+    service.adopt_and_approve(json!({})).await;
     service.settled().await;
     assert_eq!(codes(&service.sandbox.license(suite).await.unwrap()), ["audit", "sync"]);
     assert_eq!(calls(&service).await, ["POST orders create_order", "POST licenses update_features"]);

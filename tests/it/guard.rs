@@ -259,3 +259,51 @@ async fn a_silent_source_stops_nobody_by_time_alone() {
     service.settled().await;
     assert_eq!(service.sandbox.license(&order("sub_2")).await.unwrap()["enabled"], json!(true));
 }
+
+/// Nobody knows what an event says that cannot be read: what it mentions is not switched off.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_unreadable_event_mentions_is_not_switched_off_until_it_is_read() {
+    let service = Service::start().await;
+    let now = now();
+    let period = (now - 60, now + 30 * DAY);
+    for id in ["sub_held_1", "sub_free_2"] {
+        for body in [
+            event(
+                &format!("evt_{id}_1"),
+                "customer.subscription.created",
+                now,
+                &subscription(id, "active", "price_pro", 1, period),
+                None,
+            ),
+            event(
+                &format!("evt_{id}_2"),
+                "invoice.paid",
+                now,
+                &invoice(&format!("in_{id}"), id, "paid", "price_pro", period),
+                None,
+            ),
+        ] {
+            assert_eq!(service.post("stripe-main", body.to_string().as_bytes()).await.0, 200);
+        }
+    }
+    service.settled().await;
+    let broken = br#"{"id":"evt_broken","object":"event","type":"customer.subscription.updated","data":{"object":{"id":"sub_held_1","#;
+    assert_eq!(service.post("stripe-main", broken).await.0, 200);
+    for id in ["sub_held_1", "sub_free_2"] {
+        let mut ended = subscription(id, "canceled", "price_pro", 1, period);
+        ended["ended_at"] = json!(now + 1);
+        let body = event(&format!("evt_{id}_3"), "customer.subscription.deleted", now + 1, &ended, None);
+        assert_eq!(service.post("stripe-main", body.to_string().as_bytes()).await.0, 200);
+    }
+    let switch =
+        async |id: &str| service.sandbox.license(&format!("stripe-main:{id}:PRO")).await.map(|l| l["enabled"].clone());
+    eventually("the other one is off", || async { (switch("sub_free_2").await == Some(json!(false))).then_some(()) })
+        .await;
+    eventually("the log says what is held, and why", || async {
+        service.log().contains("stripe-main/5 could not be read").then_some(())
+    })
+    .await;
+    assert_eq!(switch("sub_held_1").await, Some(json!(true)));
+    let (_, plans) = service.admin("GET", "/v1/admin/plans", json!(null)).await;
+    assert_eq!(plans["plans"], json!([]), "it stands in nobody's way");
+}

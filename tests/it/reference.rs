@@ -127,8 +127,11 @@ struct StripeBook {
     waived: BTreeSet<String>,
     /// Charge or payment intent → invoice.
     paid_for: BTreeMap<String, String>,
-    charges: BTreeMap<String, Value>,
-    refunds: BTreeMap<String, Value>,
+    /// With how many events were filed before: a refund that failed before a charge was said was
+    /// taken into account there.
+    charges: BTreeMap<String, (usize, Value)>,
+    refunds: BTreeMap<String, (usize, Value)>,
+    filed: usize,
     disputes: BTreeMap<String, Value>,
 }
 
@@ -148,6 +151,7 @@ pub fn stripe<'a>(
 impl StripeBook {
     fn file(&mut self, kind: &str, object: &Value) {
         let id = text(&object["id"]);
+        self.filed += 1;
         match kind {
             "customer.subscription.created" | "customer.subscription.updated" | "customer.subscription.deleted" => {
                 self.subscriptions.insert(id, object.clone());
@@ -156,10 +160,10 @@ impl StripeBook {
                 self.paid_for.insert(text(&object["payment"]["payment_intent"]), text(&object["invoice"]));
             }
             "charge.refunded" => {
-                self.charges.insert(id, object.clone());
+                self.charges.insert(id, (self.filed, object.clone()));
             }
             "refund.created" | "refund.updated" | "refund.failed" => {
-                self.refunds.insert(id, object.clone());
+                self.refunds.insert(id, (self.filed, object.clone()));
             }
             "charge.dispute.created" | "charge.dispute.closed" => {
                 self.disputes.insert(id, object.clone());
@@ -258,12 +262,15 @@ impl StripeBook {
                     object[k].as_str().and_then(|r| self.paid_for.get(r)).is_some_and(|i| invoice["id"] == **i)
                 })
         };
-        let failed = |charge: &Value| -> i64 {
-            let mine = self.refunds.values().filter(|r| r["status"] == "failed" && r["charge"] == charge["id"]);
+        let failed = |said: usize, charge: &Value| -> i64 {
+            let later = self.refunds.values().filter(|(filed, _)| *filed > said).map(|(_, refund)| refund);
+            let mine = later.filter(|r| r["status"] == "failed" && r["charge"] == charge["id"]);
             mine.map(|r| r["amount"].as_i64().unwrap()).sum()
         };
-        let is_whole = |c: &Value| c["amount_refunded"].as_i64().unwrap() - failed(c) >= c["amount"].as_i64().unwrap();
-        self.charges.values().any(|c| is_of(c) && is_whole(c))
+        let is_whole = |(said, c): &(usize, Value)| {
+            c["amount_refunded"].as_i64().unwrap() - failed(*said, c) >= c["amount"].as_i64().unwrap()
+        };
+        self.charges.values().any(|c| is_of(&c.1) && is_whole(c))
             || self.disputes.values().any(|d| d["status"] == "lost" && is_of(d))
     }
 }

@@ -106,6 +106,9 @@ async fn the_same_life_under_every_answer_that_is_possible() {
         service.http.get(format!("{}/switches", service.sandbox.control)).send().await.unwrap().json().await.unwrap();
     let mut cases: Vec<Vec<(String, String)>> = Vec::new();
     for switch in listed["switches"].as_array().unwrap() {
+        if switch["name"] == "S30" {
+            continue; // edits by hand: nothing of a client, but drift, which sweeps report or repair
+        }
         for value in switch["values"].as_array().unwrap().iter().filter(|v| **v != switch["default"]) {
             let text = |v: &Value| v.as_str().unwrap().to_owned();
             cases.push(vec![(text(&switch["name"]), text(value))]);

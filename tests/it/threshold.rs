@@ -99,7 +99,7 @@ async fn of_three_notifications_the_bad_one_is_kept_and_the_others_count() {
     let service = Service::start().await;
     let end = Utc::now().date_naive() + Months::new(12);
     let bad = "<Notification><Id>04l5g0000000009</Id><sObject>no type, no fields</sObject></Notification>";
-    let other = "02i5g000001abceAAA";
+    let other = "02i5g000001abceAAA"; // of the same account
     let batch = format!("{}{bad}{}", asset(1, ASSET, "Purchased", end), asset(2, other, "Purchased", end));
     let body = message(ORGANIZATION, &batch);
     let answer = service.poster().send("salesforce-main", body.as_bytes(), &[]).await.unwrap();
@@ -114,10 +114,10 @@ async fn of_three_notifications_the_bad_one_is_kept_and_the_others_count() {
         (&json!("salesforce-main/2"), &Value::Null)
     );
     assert!(listed["quarantine"][0]["reason"].is_string() && listed["quarantine"][0]["fix"].is_string(), "{listed}");
-    for id in [ASSET, other] {
-        let order = format!("salesforce-main:{id}:PRO");
-        assert_eq!(service.sandbox.license(&order).await.expect("a license")["enabled"], json!(true));
-    }
+    // Both are of one account and one product: one license, with the seats of both.
+    let licenses = service.sandbox.licenses().await;
+    assert_eq!((licenses.len(), &licenses[0]["enabled"]), (1, &json!(true)), "{licenses:?}");
+    assert_eq!(licenses[0]["max_activations"], json!(10));
     // Its exact bytes, and those of the delivery without the session.
     let bytes = async |path: &str| {
         let url = format!("{}/v1/events/{path}", service.url);
