@@ -12,7 +12,7 @@ use crate::postgres::{DbError, query, query_opt};
 use crate::projections::exchange::Part;
 use crate::projections::{Place, events, links};
 use crate::projector::meaning::{self, Meaning};
-use crate::projector::{BATCH_EVENTS_MAX, Projector, books, database_now, source};
+use crate::projector::{Projector, books, database_now, source};
 use crate::registry::Source;
 use crate::sql;
 
