@@ -12,13 +12,15 @@ use crate::postgres::{DbError, query, query_opt};
 use crate::projections::exchange::Part;
 use crate::projections::{Place, events, links};
 use crate::projector::meaning::{self, Meaning};
-use crate::projector::{BATCH_EVENTS_MAX, Projector, books, database_now, source};
+use crate::projector::{Projector, books, database_now, source};
 use crate::registry::Source;
 use crate::sql;
 
 /// Events of one customer that are folded in one transaction; whoever has more is rebuilt with
 /// their source.
 const EVENTS_MAX: usize = 100_000;
+/// Events read in one go: their bodies are in memory together.
+const CHUNK_EVENTS: usize = 500;
 /// An event may lead to entities that lead to more events; no chain of links is as long as this.
 const ROUNDS_MAX: usize = 32;
 
@@ -123,7 +125,7 @@ impl Rows<'_> {
             }
             let adopted = rules::adopted(tx, self.projector.registry.system).await?;
             let now = database_now(tx).await?;
-            for chunk in unread.chunks(usize::try_from(BATCH_EVENTS_MAX).unwrap_or(usize::MAX)) {
+            for chunk in unread.chunks(CHUNK_EVENTS) {
                 let batch = read::at(tx, live.journal, chunk).await?;
                 let meanings: Vec<Meaning> = batch.iter().map(|e| meaning::of(self.source, e)).collect();
                 source::project(tx, staged, self.source, &adopted, from, &meanings, now).await?;
