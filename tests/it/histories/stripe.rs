@@ -222,11 +222,15 @@ impl Life {
     /// Gives a part of the last payment back, in percent.
     pub fn refund(&mut self, percent: i64, fails: bool) {
         let Some(invoice) = self.invoices.iter().rfind(|i| i.charge().is_some()).cloned() else { return };
+        let refund_id = invoice.id.replace("in_", "re_");
+        if self.told.iter().any(|t| t.event["data"]["object"]["id"] == json!(refund_id)) {
+            return; // a second refund would have an id, and a sum, of its own
+        }
         let amount = invoice.total() * percent / 100;
         let charge = |shape| charge(&invoice, &self.id, amount, shape);
         self.tell("charge.refunded", charge(Shape::Old), charge(Shape::New), None);
         let refund = |status: &str| {
-            json!({"id": invoice.id.replace("in_", "re_"), "object": "refund", "amount": amount, "status": status,
+            json!({"id": refund_id, "object": "refund", "amount": amount, "status": status,
                 "charge": invoice.charge(), "payment_intent": invoice.intent()})
         };
         self.tell_same("refund.created", refund("succeeded"));
