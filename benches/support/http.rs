@@ -41,7 +41,8 @@ pub fn request(path: &str, headers: &[(String, String)], body: &[u8]) -> Vec<u8>
 
 /// Sends the requests, each once, over so many connections, until the time is up or none is
 /// left. Every answer must be a 200.
-pub fn send(address: &str, connections: usize, lasting: Duration, requests: Vec<Vec<u8>>) -> Load {
+pub fn send(address: &str, connections: usize, lasting: Duration, mut requests: Vec<Vec<u8>>) -> Load {
+    requests.reverse(); // the next is taken from the end
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let queue = Rc::new(RefCell::new(requests));
