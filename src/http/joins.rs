@@ -9,9 +9,10 @@ use deadpool_postgres::Client;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::act::reason;
 use super::auth::Admin;
 use super::customers::states;
-use super::rebuilds::{Reason, reason};
+use super::rebuilds::Reason;
 use super::{Problem, Shared, view};
 use crate::domain::joins::{CustomerRef, Join, same_as};
 use crate::ledger::joins;

@@ -6,8 +6,9 @@ use chrono::Utc;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::act::reason;
 use super::auth::Admin;
-use super::rebuilds::{Reason, reason};
+use super::rebuilds::Reason;
 use super::{Problem, Shared, view};
 use crate::ledger::append::{NewDelivery, append};
 use crate::projector::retry;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::act::reason;
 use super::auth::Admin;
 use super::{Problem, Shared};
 use crate::projector::rebuild::{self, ActError, Rebuild, Scope};
@@ -29,12 +30,6 @@ pub(super) struct Start {
 pub(super) struct Reason {
     #[serde(default)]
     pub reason: String,
-}
-
-/// Why an act is done; it becomes part of the record.
-pub(super) fn reason(text: &str) -> Result<&str, Problem> {
-    let text = text.trim();
-    if text.is_empty() { Err(Problem::field("reason", "say why: it becomes part of the record")) } else { Ok(text) }
 }
 
 impl From<ActError> for Problem {

@@ -8,8 +8,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::act::reason;
 use super::auth::Admin;
-use super::rebuilds::{Reason, reason};
+use super::rebuilds::Reason;
 use super::{Problem, Shared, view};
 use crate::control::{self, Role};
 use crate::domain::dates::rfc3339;

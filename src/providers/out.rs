@@ -67,6 +67,13 @@ impl Out {
     }
 }
 
+/// What a table of types says of `kind`: a row names a type, or a family when it ends in a dot,
+/// and the first row that fits counts. `None`: a type nobody has told this build about.
+pub fn meaning_of<M: Copy>(types: &[(&str, M, &str)], kind: &str) -> Option<M> {
+    let fits = |pattern: &str| if pattern.ends_with('.') { kind.starts_with(pattern) } else { kind == pattern };
+    types.iter().find(|(pattern, _, _)| fits(pattern)).map(|(_, meaning, _)| *meaning)
+}
+
 /// An entity, where there is an id.
 pub fn entity(kind: EntityKind, id: Option<String>) -> Option<Entity> {
     id.map(|id| Entity::new(kind, id))

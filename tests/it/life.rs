@@ -1,8 +1,6 @@
 //! Whole lives over the real binary and the sandbox: as many calls as a person would make by
 //! hand, counted by the reference and never by the code that makes them.
 
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -10,10 +8,11 @@ use serde_json::{Value, json};
 use crate::histories::stripe::{Life, Shape, Told};
 use crate::histories::{fastspring, stripe};
 use crate::reference::{self, Clerk, RULES};
+use crate::support::eventually;
+use crate::support::other::Other;
 use crate::support::rng::{Rng, base_seed};
 use crate::support::service::Service;
 use crate::support::stripe::{DAY, event, invoice, subscription};
-use crate::support::{eventually, free_port};
 
 /// Something that happens to a subscription, and its name.
 type Step<T> = (&'static str, fn(&mut T));
@@ -245,41 +244,6 @@ async fn an_unmapped_product_is_kept_shown_and_healed_by_adopting_a_rule() {
 async fn adopt(service: &Service, body: Value) -> (u16, Value) {
     let (status, answer) = service.admin("PUT", "/v1/admin/config", body).await;
     (status.as_u16(), answer)
-}
-
-/// Another instance on the same database, with a file of its own.
-struct Other {
-    child: Child,
-    url: String,
-    log: PathBuf,
-}
-
-impl Other {
-    async fn start(service: &Service, more: &str) -> Self {
-        let port = free_port();
-        let (config, log) = (service.config.with_file_name("other.toml"), service.config.with_file_name("other.log"));
-        let address = service.url.trim_start_matches("http://").to_owned();
-        let file = std::fs::read_to_string(&service.config).unwrap().replace(&address, &format!("127.0.0.1:{port}"));
-        std::fs::write(&config, file + more).unwrap();
-        let mut command = service.command();
-        command.env("SUBLEDGER_CONFIG", &config).arg("serve").stdout(Stdio::null());
-        let child = command.stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap();
-        let url = format!("http://127.0.0.1:{port}");
-        let other = Self { child, url, log };
-        let ready = format!("{}/readyz", other.url);
-        eventually("the other instance is ready", || async {
-            service.http.get(&ready).send().await.ok().filter(|a| a.status().is_success()).map(|_| ())
-        })
-        .await;
-        other
-    }
-}
-
-impl Drop for Other {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,14 +1,12 @@
 //! Rules: adopting them makes a plan and never a call, and two instances with different files
 //! cannot fight.
 
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
-
 use serde_json::{Value, json};
 
+use crate::support::eventually;
+use crate::support::other::Other;
 use crate::support::service::Service;
 use crate::support::stripe::{DAY, event, invoice, subscription};
-use crate::support::{eventually, free_port};
 
 const TEAM: &str =
     "\n[[catalog]]\nmatch = { price = \"price_new\" }\nproduct_code = \"TEAM\"\npolicy_code = \"team-monthly\"\n";
@@ -104,41 +102,6 @@ async fn every_problem_of_a_text_is_named_and_nothing_is_adopted() {
     let (status, problem) = put(&service, json!({"reason": "x", "catalog_and_policy": "this is = not = toml"})).await;
     assert_eq!((status, problem["errors"].as_array().map(Vec::len)), (400, Some(1)), "{problem}");
     assert_eq!(service.get("/v1/journals/system").await.1["head"], json!(1));
-}
-
-/// Another instance on the same database, with a file of its own.
-struct Other {
-    child: Child,
-    url: String,
-    log: PathBuf,
-}
-
-impl Other {
-    async fn start(service: &Service, more: &str) -> Self {
-        let port = free_port();
-        let (config, log) = (service.config.with_file_name("beside.toml"), service.config.with_file_name("beside.log"));
-        let address = service.url.trim_start_matches("http://").to_owned();
-        let file = std::fs::read_to_string(&service.config).unwrap().replace(&address, &format!("127.0.0.1:{port}"));
-        std::fs::write(&config, file + more).unwrap();
-        let mut command = service.command();
-        command.env("SUBLEDGER_CONFIG", &config).arg("serve").stdout(Stdio::null());
-        let child = command.stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap();
-        let url = format!("http://127.0.0.1:{port}");
-        let other = Self { child, url, log };
-        let ready = format!("{}/readyz", other.url);
-        eventually("the other instance is ready", || async {
-            service.http.get(&ready).send().await.ok().filter(|a| a.status().is_success()).map(|_| ())
-        })
-        .await;
-        other
-    }
-}
-
-impl Drop for Other {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod ledger;
+pub mod other;
 pub mod proxy;
 pub mod rng;
 pub mod sandbox;

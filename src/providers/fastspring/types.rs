@@ -4,7 +4,7 @@
 //! [`TYPES`] is the decision, type by type, with its reason; the first row that fits counts, and
 //! a row that ends in a dot stands for a whole family.
 
-use crate::providers::out::rank;
+use crate::providers::out::{meaning_of, rank};
 
 /// How an event is read. Types of one meaning are read alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +43,7 @@ pub enum Stage {
 impl Meaning {
     /// `None`: a type nobody has told this build about.
     pub fn of(kind: &str) -> Option<Self> {
-        let fits = |pattern: &str| if pattern.ends_with('.') { kind.starts_with(pattern) } else { kind == pattern };
-        TYPES.iter().find(|(pattern, _, _)| fits(pattern)).map(|(_, meaning, _)| *meaning)
+        meaning_of(TYPES, kind)
     }
 
     /// What becomes of such an event, in a word: `handled` (it can change a state), `linked` (it
