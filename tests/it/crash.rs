@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -23,6 +23,10 @@ const KILLS: usize = 8;
 const KILLS_MAX: usize = 24;
 /// Deliveries on their way at once.
 const SENDERS: usize = 16;
+/// So many are sent again at a time while kills are left.
+const COPIES: usize = 10 * SENDERS;
+/// Every second kill waits at most so long for a delivery that is on its way.
+const ON_ITS_WAY_MAX: Duration = Duration::from_secs(2);
 /// So slow is each write at LicenseSpring, so that a kill finds one under way.
 const WRITE_DELAY_MS: u64 = 120;
 /// Each sender rests so long between two deliveries, so that every kill finds some on their way.
@@ -79,25 +83,55 @@ fn lives(now: i64) -> (Vec<Delivery>, Vec<Delivery>) {
     (deliveries, ends)
 }
 
-/// Posts until every delivery was acknowledged; answers with how many attempts got no answer.
-async fn deliver(poster: &Poster, deliveries: Vec<Delivery>, rest: Duration) -> usize {
+/// What can be seen of a sending from outside.
+#[derive(Default)]
+struct Sending {
+    on_their_way: AtomicUsize,
+    /// Attempts that a kill left without an answer.
+    unanswered: AtomicUsize,
+    /// No more kills are to come.
+    is_over: AtomicBool,
+}
+
+impl Sending {
+    fn unanswered(&self) -> usize {
+        self.unanswered.load(Ordering::Relaxed)
+    }
+
+    /// One attempt; whether it was acknowledged.
+    async fn attempt(&self, poster: &Poster, body: &[u8]) -> bool {
+        self.on_their_way.fetch_add(1, Ordering::Relaxed);
+        let answer = poster.try_post("stripe-main", body).await;
+        self.on_their_way.fetch_sub(1, Ordering::Relaxed);
+        match answer {
+            Ok((status, _)) => status.is_success(),
+            Err(e) => {
+                self.unanswered.fetch_add(usize::from(!e.is_connect()), Ordering::Relaxed);
+                false
+            }
+        }
+    }
+
+    /// Until a delivery is on its way, or for as long as a kill may wait for one.
+    async fn is_under_way(&self) {
+        let waited = Instant::now();
+        while self.on_their_way.load(Ordering::Relaxed) == 0 && waited.elapsed() < ON_ITS_WAY_MAX {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Posts until every delivery was acknowledged.
+async fn deliver(poster: &Poster, deliveries: Vec<Delivery>, rest: Duration, sending: &Arc<Sending>) {
     let queue = Arc::new(Mutex::new(deliveries));
-    let unanswered = Arc::new(AtomicUsize::new(0));
     let senders = (0..SENDERS).map(|_| {
-        let (queue, unanswered, poster) = (queue.clone(), unanswered.clone(), poster.clone());
+        let (queue, sending, poster) = (queue.clone(), sending.clone(), poster.clone());
         tokio::spawn(async move {
             while let Some((_, body)) = {
                 let mut queue = queue.lock().await;
                 queue.pop()
             } {
-                loop {
-                    match poster.try_post("stripe-main", &body).await {
-                        Ok((status, _)) if status.is_success() => break,
-                        Ok(_) => {}
-                        Err(e) => {
-                            unanswered.fetch_add(usize::from(!e.is_connect()), Ordering::Relaxed);
-                        }
-                    }
+                while !sending.attempt(&poster, &body).await {
                     tokio::time::sleep(Duration::from_millis(30)).await;
                 }
                 tokio::time::sleep(rest).await;
@@ -107,7 +141,6 @@ async fn deliver(poster: &Poster, deliveries: Vec<Delivery>, rest: Duration) -> 
     for sender in senders.collect::<Vec<_>>() {
         sender.await.unwrap();
     }
-    unanswered.load(Ordering::Relaxed)
 }
 
 /// What a license must agree on, by order.
@@ -138,9 +171,10 @@ async fn kill_9_at_any_moment_loses_nothing_and_repeats_nothing() {
 
     let calm = Service::start().await;
     calm.sandbox.control("PUT", "/plan", &json!({"plan": "unlimited"})).await;
-    deliver(&calm.poster(), history.clone(), Duration::ZERO).await;
+    let undisturbed = Arc::<Sending>::default();
+    deliver(&calm.poster(), history.clone(), Duration::ZERO, &undisturbed).await;
     calm.settled().await;
-    deliver(&calm.poster(), ends.clone(), Duration::ZERO).await;
+    deliver(&calm.poster(), ends.clone(), Duration::ZERO, &undisturbed).await;
     calm.settled().await;
     let expected = licenses(&calm).await;
     assert_eq!(expected.len(), SUBSCRIPTIONS);
@@ -154,30 +188,47 @@ async fn kill_9_at_any_moment_loses_nothing_and_repeats_nothing() {
     }
     let poster = service.poster();
     let sent = deliveries.len();
-    let sending = tokio::spawn(async move { deliver(&poster, deliveries, REST).await });
+    let seen = Arc::<Sending>::default();
+    let watched = seen.clone();
+    let sending = tokio::spawn(async move {
+        deliver(&poster, deliveries, REST, &watched).await;
+        // A fast service has them all before the last kill, which then finds copies on their way.
+        for copies in history.chunks(COPIES).cycle() {
+            if watched.is_over.load(Ordering::Relaxed) {
+                break;
+            }
+            deliver(&poster, copies.to_vec(), REST, &watched).await;
+        }
+        poster
+    });
     let mut calls_in_flight = 0;
     let mut kills = 0;
     // On a slow machine the first kills may find the service still starting: it is given longer
-    // and longer, and killed on until one has found a call under way.
-    while kills < KILLS || (calls_in_flight == 0 && kills < KILLS_MAX) {
+    // and longer, and killed on until both kinds of victims were found.
+    while kills < KILLS || (kills < KILLS_MAX && (calls_in_flight == 0 || seen.unanswered() == 0)) {
         kills += 1;
         let longer = 50 * u64::try_from(kills).unwrap();
         tokio::time::sleep(Duration::from_millis(random.random_range(150..900) + longer)).await;
+        if kills % 2 == 0 {
+            seen.is_under_way().await;
+        }
         service.kill();
         calls_in_flight += intents_without_outcome(&service).await;
         service.spawn();
         tokio::time::sleep(Duration::from_millis(random.random_range(400..900))).await;
     }
-    let unanswered = sending.await.unwrap();
+    seen.is_over.store(true, Ordering::Relaxed);
+    let poster = sending.await.unwrap();
     service.settled().await;
-    let ending_poster = service.poster();
-    let ending = tokio::spawn(async move { deliver(&ending_poster, ends, REST).await });
+    let watched = seen.clone();
+    let ending = tokio::spawn(async move { deliver(&poster, ends, REST, &watched).await });
     tokio::time::sleep(Duration::from_millis(random.random_range(350..600))).await;
     service.kill();
     calls_in_flight += intents_without_outcome(&service).await;
     service.spawn();
-    let unanswered = unanswered + ending.await.unwrap();
+    ending.await.unwrap();
     service.settled().await;
+    let unanswered = seen.unanswered();
     println!(
         "{sent} deliveries, {} kills: {unanswered} hit an unacknowledged delivery, {calls_in_flight} a call in flight",
         kills + 1
