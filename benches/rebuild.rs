@@ -11,7 +11,7 @@ use support::{Bench, ROUNDS, median, peers};
 
 #[tokio::main]
 async fn main() {
-    let events = support::events(50_000);
+    let events = support::events(200_000);
     let mut bench = Bench::prepare().await;
     bench.fill(events).await;
     // A live generation to compare with, and then nobody else at work.

@@ -8,6 +8,22 @@ CREATE SCHEMA ledger;
 
 CREATE SCHEMA projection;
 
+CREATE FUNCTION control.analyze_generation(p_generation integer) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    v_table text;
+BEGIN
+    ANALYZE ledger.events, ledger.bodies;
+    FOR v_table IN SELECT c.relname || '_g' || p_generation FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                   WHERE n.nspname = 'projection' AND c.relkind = 'p' ORDER BY 1 LOOP
+        IF to_regclass(format('projection.%I', v_table)) IS NOT NULL THEN
+            EXECUTE format('ANALYZE projection.%I', v_table);
+        END IF;
+    END LOOP;
+END $$;
+
 CREATE FUNCTION control.drop_generation(p_generation integer) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -690,6 +706,9 @@ GRANT USAGE ON SCHEMA control TO subledger_service;
 GRANT USAGE ON SCHEMA ledger TO subledger_service;
 
 GRANT USAGE ON SCHEMA projection TO subledger_service;
+
+REVOKE ALL ON FUNCTION control.analyze_generation(p_generation integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION control.analyze_generation(p_generation integer) TO subledger_service;
 
 REVOKE ALL ON FUNCTION control.drop_generation(p_generation integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION control.drop_generation(p_generation integer) TO subledger_service;

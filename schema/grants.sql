@@ -11,4 +11,4 @@ GRANT EXECUTE ON FUNCTION ledger.append, ledger.open_journal TO {service};
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA control, projection TO {service};
 REVOKE INSERT, UPDATE, DELETE ON control.projection_tables FROM {service};
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA control TO {service};
-GRANT EXECUTE ON FUNCTION control.open_generation, control.drop_generation TO {service};
+GRANT EXECUTE ON FUNCTION control.open_generation, control.drop_generation, control.analyze_generation TO {service};

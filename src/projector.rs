@@ -32,7 +32,9 @@ use ahead::{Ahead, Batch};
 
 /// Most events one transaction takes: enough to make the round trips cheap and to fold what came
 /// of one subscription at once, few enough to commit in a blink.
-pub const BATCH_EVENTS_MAX: i64 = 2_000;
+pub const BATCH_EVENTS_MAX: i64 = 8_000;
+/// After a round it rests at least this long: what comes meanwhile is folded at once.
+const REST_MIN: Duration = Duration::from_millis(20);
 /// The door goes first: while so many deliveries wait for their commit …
 const DOOR_BUSY: usize = 8;
 /// … the projector rests this many times as long as it worked, but never longer than …
@@ -54,6 +56,14 @@ pub enum Step {
     Advanced(usize),
     /// Somebody else holds the checkpoint.
     Busy,
+}
+
+/// What one round over all checkpoints came to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Round {
+    pub worked: bool,
+    /// A batch was full: more waits.
+    pub is_behind: bool,
 }
 
 /// What every step needs.
@@ -95,14 +105,10 @@ impl Projector {
             }
             let begun = Instant::now();
             tick = match self.round().await {
-                Ok(true) if self.at_the_door.load(Ordering::Relaxed) >= DOOR_BUSY => {
-                    let rest = (begun.elapsed() * REST_FACTOR).min(REST_MAX);
-                    tokio::time::sleep(rest).await;
-                    TICK_BUSY
+                Ok(round) => {
+                    tokio::time::sleep(self.rest(begun.elapsed(), round)).await;
+                    if round.worked || tick == TICK_TROUBLE { TICK_BUSY } else { (tick * 2).min(TICK_IDLE) }
                 }
-                Ok(true) => TICK_BUSY,
-                Ok(false) if tick == TICK_TROUBLE => TICK_BUSY,
-                Ok(false) => (tick * 2).min(TICK_IDLE),
                 Err(e) => {
                     error!(error = %e, "the projector could not work; it tries again");
                     TICK_TROUBLE
@@ -111,12 +117,23 @@ impl Projector {
         }
     }
 
-    /// One step for every checkpoint, and what has become due by time. `true`: there was work.
+    /// How long to rest after a round that took so long.
+    fn rest(&self, took: Duration, round: Round) -> Duration {
+        if self.at_the_door.load(Ordering::Relaxed) >= DOOR_BUSY {
+            (took * REST_FACTOR).clamp(REST_MIN, REST_MAX)
+        } else if round.is_behind {
+            Duration::ZERO
+        } else {
+            REST_MIN
+        }
+    }
+
+    /// One step for every checkpoint, and what has become due by time.
     ///
     /// # Errors
     /// The database cannot be used.
-    pub async fn round(&self) -> Result<bool, DbError> {
-        let mut worked = false;
+    pub async fn round(&self) -> Result<Round, DbError> {
+        let mut round = Round::default();
         let client = self.pool.get().await?;
         let checkpoints = generations::checkpoints(&client).await?;
         let adopted = rules::adopted(&client, self.registry.system).await?;
@@ -126,11 +143,12 @@ impl Projector {
             let split = books::keep_up(self, checkpoint.place, &adopted).await? > 0;
             let timed = checkpoint.state == "live" && timed::step(self, checkpoint.place).await? > 0;
             if matches!(stepped, Step::Advanced(_)) || split || timed {
-                worked = true;
+                round.worked = true;
                 self.saved.notify_waiters();
             }
+            round.is_behind |= matches!(stepped, Step::Advanced(n) if i64::try_from(n) == Ok(BATCH_EVENTS_MAX));
         }
-        Ok(worked)
+        Ok(round)
     }
 
     /// Steps one checkpoint until it is drained; answers with the number of events.
@@ -183,7 +201,11 @@ impl Projector {
         let adopted = rules::adopted(&tx, self.registry.system).await?;
         let now = database_now(&tx).await?;
         if let Some(source) = self.registry.source_of(place.journal) {
-            source::project(&tx, place, source, &adopted, from, &batch.meanings, now).await?;
+            if batch.mentioned {
+                source::project_mentioned(&tx, place, source, &adopted, from, &batch.meanings, now).await?;
+            } else {
+                source::project(&tx, place, source, &adopted, from, &batch.meanings, now).await?;
+            }
         } else if self.registry.account_of(place.journal).is_some() {
             account::project(&tx, place, &self.registry, &batch.events, now).await?;
         } else {
@@ -191,6 +213,9 @@ impl Projector {
         }
         generations::advance(&tx, place, from, to).await?;
         tx.commit().await?;
+        if grew_many_times(from, to) {
+            generations::analyze(&client, place.generation).await?;
+        }
         Ok(Step::Advanced(batch.events.len()))
     }
 
@@ -225,6 +250,13 @@ impl Projector {
         tx.commit().await?;
         Ok(Step::Advanced(1))
     }
+}
+
+/// Whether a journal has, on the way from one position to another, become several times as long:
+/// the planner is told so, for whom a table that was small a moment ago still is.
+fn grew_many_times(from: i64, to: i64) -> bool {
+    const LENGTHS: [i64; 6] = [1_000, 5_000, 25_000, 125_000, 625_000, 3_125_000];
+    LENGTHS.iter().any(|length| (from..to).contains(length))
 }
 
 /// `now` is the database's clock, taken once a batch.

@@ -35,6 +35,14 @@ pub fn events(otherwise: usize) -> usize {
     }
 }
 
+/// How many connections to measure with, one figure each: `BENCH_CONNECTIONS` alone, else what is given.
+pub fn connections(otherwise: &[usize]) -> Vec<usize> {
+    match std::env::var("BENCH_CONNECTIONS") {
+        Ok(text) => vec![text.parse().unwrap_or_else(|_| panic!("BENCH_CONNECTIONS is not a number: {text}"))],
+        Err(_) => otherwise.to_vec(),
+    }
+}
+
 /// The median by the first figure of each.
 pub fn median<const N: usize>(mut rounds: Vec<[f64; N]>) -> [f64; N] {
     rounds.sort_by(|a, b| a[0].total_cmp(&b[0]));
@@ -127,11 +135,19 @@ impl Bench {
             let deliveries: Vec<NewDelivery> = (from..until).map(|n| delivery(bodies::body(n, story))).collect();
             append(&client, journal, None, &deliveries).await.unwrap();
         }
-        // What autovacuum would do in its own time: after it, both sides find the same tables.
+        // What autovacuum would do in its own time (and would not to empty tables).
         let admin = self.admin().await;
-        for statement in ["VACUUM ANALYZE ledger.events, ledger.bodies", "CHECKPOINT"] {
-            admin.batch_execute(statement).await.unwrap();
+        if events > 0 {
+            admin.batch_execute("VACUUM ANALYZE ledger.events, ledger.bodies").await.unwrap();
         }
+        admin.batch_execute("CHECKPOINT").await.unwrap();
+    }
+
+    /// Holds every checkpoint, as an instance that projects does, until it rolls back.
+    pub async fn hold_checkpoints(&self) -> tokio_postgres::Client {
+        let admin = self.admin().await;
+        admin.batch_execute("BEGIN; SELECT 1 FROM control.checkpoints FOR UPDATE").await.unwrap();
+        admin
     }
 
     /// Waits until every event is projected.

@@ -135,7 +135,7 @@ async fn plan(common: &Common, reconciler: &Reconciler) -> Result<ExitCode, Fail
 
 /// What was appended is folded first: without a running `serve` nobody else does.
 async fn catch_up(reconciler: &Reconciler) -> Result<(), Failure> {
-    while reconciler.projector.round().await? {}
+    while reconciler.projector.round().await?.worked {}
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use deadpool_postgres::Pool;
 use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::task::JoinSet;
 use tracing::{error, warn};
 
 use super::Job;
@@ -22,6 +23,33 @@ const BATCH_BYTES_MAX: usize = 8 << 20;
 #[error("{0}")]
 pub struct StoreError(pub String);
 
+/// Calls of one source in flight: while one is under way in the database, the next is written
+/// and sent, and waits there for its turn.
+const FLIGHTS_MAX: usize = 2;
+
+/// What arrived while calls were in flight.
+#[derive(Default)]
+struct Waiting {
+    jobs: Vec<Job>,
+    bytes: usize,
+}
+
+impl Waiting {
+    fn has_room(&self) -> bool {
+        self.jobs.len() < BATCH_DELIVERIES_MAX && self.bytes < BATCH_BYTES_MAX
+    }
+
+    /// Takes in a job, and those behind it.
+    fn take_in(&mut self, first: Job, queue: &mut mpsc::Receiver<Job>) {
+        let mut next = Some(first);
+        while let Some(job) = next {
+            self.bytes += job.delivery.size();
+            self.jobs.push(job);
+            next = if self.has_room() { queue.try_recv().ok() } else { None };
+        }
+    }
+}
+
 pub(super) struct Flusher {
     pub pool: Pool,
     pub journal: i32,
@@ -32,20 +60,37 @@ pub(super) struct Flusher {
 impl Flusher {
     /// Flushes until every sender is gone.
     pub(super) async fn run(self, mut queue: mpsc::Receiver<Job>) {
-        while let Some(first) = queue.recv().await {
-            let Ok(_permit) = self.calls.acquire().await else { return };
-            // What arrived while other calls were in flight joins this batch.
-            let mut bytes = first.delivery.size();
-            let mut jobs = vec![first];
-            while jobs.len() < BATCH_DELIVERIES_MAX
-                && bytes < BATCH_BYTES_MAX
-                && let Ok(job) = queue.try_recv()
-            {
-                bytes += job.delivery.size();
-                jobs.push(job);
+        let flusher = Arc::new(self);
+        let mut flights = JoinSet::new();
+        let mut waiting = Waiting::default();
+        let mut sent = 0;
+        loop {
+            tokio::select! {
+                Some(_) = flights.join_next() => {}
+                job = queue.recv(), if waiting.has_room() => match job {
+                    Some(job) => waiting.take_in(job, &mut queue),
+                    None if waiting.jobs.is_empty() && flights.is_empty() => return,
+                    // Nothing else will come: what waits goes as soon as a call has returned.
+                    None => { flights.join_next().await; }
+                },
             }
-            self.flush(jobs).await;
+            // A second call that left with the first job to come would leave with little: it waits
+            // until half as much is there as went with the first.
+            let is_due = match flights.len() {
+                0 => !waiting.jobs.is_empty(),
+                n => n < FLIGHTS_MAX && waiting.jobs.len() * 2 >= sent,
+            };
+            if is_due {
+                let jobs = std::mem::take(&mut waiting).jobs;
+                sent = jobs.len();
+                flights.spawn(flusher.clone().fly(jobs));
+            }
         }
+    }
+
+    async fn fly(self: Arc<Self>, jobs: Vec<Job>) {
+        let Ok(_permit) = self.calls.acquire().await else { return };
+        self.flush(jobs).await;
     }
 
     async fn flush(&self, jobs: Vec<Job>) {

@@ -140,6 +140,14 @@ async fn open_in(tx: &Transaction<'_>, state: &str, scope: Option<i32>) -> Resul
     Ok(generation)
 }
 
+/// Tells the planner how large the ledger and a generation's tables have become.
+///
+/// # Errors
+/// The database cannot be used.
+pub async fn analyze(client: &impl GenericClient, generation: i32) -> Result<(), DbError> {
+    execute(client, "SELECT control.analyze_generation($1)", &[&generation]).await.map(drop)
+}
+
 /// Opens a generation to be built beside the live one. One that an earlier rebuild left behind
 /// half-built is given up: the newest rebuild counts. With `scope` it will never be live itself:
 /// its rows of that journal are to be exchanged with the live ones.

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::BATCH_EVENTS_MAX;
 use super::meaning::{self, Meaning};
+use super::source;
 use crate::ledger::read::{self, StoredEvent};
 use crate::postgres::DbError;
 use crate::projections::Place;
@@ -18,18 +19,22 @@ use crate::registry::Registry;
 pub(super) struct Batch {
     pub events: Vec<StoredEvent>,
     pub meanings: Vec<Meaning>,
+    /// Its mentions are saved already.
+    pub mentioned: bool,
 }
 
 impl Batch {
     pub(super) fn of(registry: &Registry, journal: i32, mut events: Vec<StoredEvent>) -> Self {
-        let Some(source) = registry.source_of(journal) else { return Self { events, meanings: Vec::new() } };
+        let Some(source) = registry.source_of(journal) else {
+            return Self { events, meanings: Vec::new(), mentioned: false };
+        };
         let understood = |event: &mut StoredEvent| {
             let meaning = meaning::of(source, event);
             event.bytes = None; // not needed any more, and most of the batch's weight
             meaning
         };
         let meanings = events.iter_mut().map(understood).collect();
-        Self { events, meanings }
+        Self { events, meanings, mentioned: false }
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -50,7 +55,7 @@ pub(super) struct Ahead(Mutex<Option<Begun>>);
 impl Ahead {
     /// Begins to read what follows `from`, in place of what was being read.
     pub(super) fn begin(&self, pool: &Pool, registry: &Arc<Registry>, place: Place, from: i64) {
-        let task = tokio::spawn(read_on(pool.clone(), registry.clone(), place.journal, from));
+        let task = tokio::spawn(read_on(pool.clone(), registry.clone(), place, from));
         if let Some(given_up) = self.slot().replace(Begun { place, from, task }) {
             given_up.task.abort();
         }
@@ -70,11 +75,16 @@ impl Ahead {
 
 /// Only with a connection that nobody needs: else whoever waits for this would wait for
 /// connections that are held by those who wait.
-async fn read_on(pool: Pool, registry: Arc<Registry>, journal: i32, from: i64) -> Result<Batch, DbError> {
+///
+/// The mentions are saved here, before their batch: whoever looks for the mentions of what is
+/// projected asks for positions up to a checkpoint, and to save them once more changes nothing.
+async fn read_on(pool: Pool, registry: Arc<Registry>, place: Place, from: i64) -> Result<Batch, DbError> {
     let at_once = Timeouts { wait: Some(Duration::ZERO), ..pool.timeouts() };
     let client = pool.timeout_get(&at_once).await?;
-    let events = read::after(&client, journal, from, BATCH_EVENTS_MAX).await?;
-    drop(client);
-    let translated = tokio::task::spawn_blocking(move || Batch::of(&registry, journal, events)).await;
-    translated.map_err(|e| DbError::Corrupt(format!("reading ahead was broken off: {e}")))
+    let events = read::after(&client, place.journal, from, BATCH_EVENTS_MAX).await?;
+    let translated = tokio::task::spawn_blocking(move || Batch::of(&registry, place.journal, events)).await;
+    let mut batch = translated.map_err(|e| DbError::Corrupt(format!("reading ahead was broken off: {e}")))?;
+    source::mention(&client, place, &batch.meanings).await?;
+    batch.mentioned = true;
+    Ok(batch)
 }

@@ -33,10 +33,24 @@ pub(super) async fn project(
     meanings: &[Meaning],
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
+    mention(client, place, meanings).await?;
+    project_mentioned(client, place, source, adopted, from, meanings, now).await
+}
+
+/// [`project`], where the mentions are saved already.
+pub(super) async fn project_mentioned(
+    client: &impl GenericClient,
+    place: Place,
+    source: &Source,
+    adopted: &Adopted,
+    from: i64,
+    meanings: &[Meaning],
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
     let poison = |m: &&Meaning| m.trouble.as_ref().is_some_and(|(s, _)| *s == EventStatus::Quarantined);
     meanings.iter().filter(poison).for_each(|_| meter::quarantined(&source.name));
     overrides::save(client, place, &granted(meanings)).await?;
-    let new_edges = note(client, place, meanings).await?;
+    let new_edges = tie(client, place, meanings).await?;
     let touched = touched(client, place, meanings, &new_edges).await?;
     let refold = needs_refold(client, place, &touched, &new_edges, from).await?;
     // A batch of earlier events, read again, does not end what is known.
@@ -81,25 +95,31 @@ fn granted(meanings: &[Meaning]) -> Vec<OverrideRow> {
     meanings.iter().flat_map(said).collect()
 }
 
-/// Saves mentions and edges; answers with the edges that are new.
-async fn note(
-    client: &impl GenericClient,
-    place: Place,
-    meanings: &[Meaning],
-) -> Result<Vec<(String, String)>, DbError> {
+/// Saves which entities the events speak of.
+pub(super) async fn mention(client: &impl GenericClient, place: Place, meanings: &[Meaning]) -> Result<(), DbError> {
     let mut mentions: BTreeSet<(String, i64)> = BTreeSet::new();
-    let mut edges: BTreeMap<(String, String), i64> = BTreeMap::new();
     for meaning in meanings {
         for fact in &meaning.translation.facts {
             mentions.insert((fact.entity.key(), meaning.position));
         }
         mentions.extend(meaning.words.iter().map(|word| (word_key(word), meaning.position)));
+    }
+    let mentions: Vec<(String, i64)> = mentions.into_iter().collect();
+    events::mention(client, place, &mentions).await
+}
+
+/// Saves edges; answers with those that are new.
+async fn tie(
+    client: &impl GenericClient,
+    place: Place,
+    meanings: &[Meaning],
+) -> Result<Vec<(String, String)>, DbError> {
+    let mut edges: BTreeMap<(String, String), i64> = BTreeMap::new();
+    for meaning in meanings {
         for Link { child, parent } in &meaning.translation.links {
             edges.entry((child.key(), parent.key())).or_insert(meaning.position);
         }
     }
-    let mentions: Vec<(String, i64)> = mentions.into_iter().collect();
-    events::mention(client, place, &mentions).await?;
     let edges: Vec<Edge> =
         edges.into_iter().map(|((child, parent), position)| Edge { child, parent, position }).collect();
     links::save(client, place, &edges).await
