@@ -70,7 +70,7 @@ impl<'a> Walk<'a> {
         }
         shown.sort_by_key(|s| fullness(s.row));
         let last = told.last().or(shown.last()).copied();
-        let fuller = |s: &&Sighting<'_>| last.is_some_and(|l| agree(l.row, s.row) && fullness(s.row) > fullness(l.row));
+        let fuller = |s: &&Sighting<'_>| last.is_some_and(|l| fullness(s.row) > fullness(l.row) && is_of(l, s, &told));
         let end = shown.iter().rev().find(fuller).copied().or(last);
         let is_explained = |s: &Sighting<'_>| {
             told.iter().chain(&end).any(|other| agree(other.row, s.row))
@@ -83,12 +83,30 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Whether it is the last change that a message shows: it is of that which it is most like.
+fn is_of(last: Sighting<'_>, shown: &Sighting<'_>, told: &[Sighting<'_>]) -> bool {
+    let alike = |other: &Sighting<'_>| agree(other.row, shown.row).then(|| shared(other.row, shown.row));
+    alike(&last).is_some_and(|own| told.iter().filter_map(alike).all(|other| other <= own))
+}
+
+/// In how much two rows that agree say the same.
+fn shared(one: &Row, other: &Row) -> usize {
+    let texts = [
+        (&one.account, &other.account),
+        (&one.contact, &other.contact),
+        (&one.parent, &other.parent),
+        (&one.revises, &other.revises),
+    ];
+    let texts = texts.into_iter().filter(|(one, other)| one.is_some() && other.is_some()).count();
+    let dates = [(one.start, other.start), (one.end, other.end), (one.cut, other.cut)];
+    let dates = dates.into_iter().filter(|(one, other)| one.is_some() && other.is_some()).count();
+    let keys = one.product.keys.keys().filter(|key| other.product.keys.contains_key(*key)).count();
+    texts + dates + keys + usize::from(one.quantity.is_some() && other.quantity.is_some())
+}
+
 /// How much a row says.
 fn fullness(row: &Row) -> usize {
-    let texts = [&row.account, &row.contact, &row.parent, &row.revises].into_iter().flatten().count();
-    let dates = [row.start, row.end, row.cut].into_iter().flatten().count();
-    let others = [row.quantity.is_some(), !row.provider_status.is_empty()].into_iter().filter(|is| *is).count();
-    texts + dates + others + row.product.keys.len()
+    shared(row, row)
 }
 
 /// Whether two rows can be of one change: what both say is the same.

@@ -35,6 +35,14 @@ fn changes_of_one_second_count_in_the_order_that_callouts_say() {
     let ended = said(1, "UPDATE", 200, json!({"Status": "Obsolete"}));
     let again = said(2, "UPDATE", 300, json!({"Status": null, "Quantity": 6}));
     assert_eq!(due_of(&[quantity(0, 100, 3), ended, again]), seats(6));
+    // What a message shows that was sent in between is not the last word where a later one takes it back.
+    let status = |millis: u32, n: usize, word: Value| said(n, "UPDATE", millis, json!({"InstallDate": word}));
+    let moved = [
+        status(100, 0, json!("2026-07-01")),
+        shown(1, json!({"InstallDate": "2026-07-01"})),
+        status(200, 2, json!(null)),
+    ];
+    assert_eq!(due_of(&moved), seats(5));
     // A message of the second shows what one of them said.
     let both = [quantity(0, 100, 3), quantity(1, 200, 5), shown(2, json!({"Quantity": 3}))];
     assert_eq!(due_of(&both), seats(5));
