@@ -18,6 +18,10 @@ use super::rules::{Mapping, Rules};
 use super::state::{Provenance, Said, State};
 use super::terms::Terms;
 
+mod sighting;
+
+pub use sighting::UNORDERED as ROW_UNORDERED;
+
 /// The one item of a group.
 const ITEM: &str = "main";
 /// How many rows a renewal, amendment or line may be away from the one that it began with; more
@@ -86,11 +90,11 @@ impl Row {
     }
 
     /// What a row says over what was known of it: a deletion names little but the id.
-    fn over(&self, held: &Self) -> Self {
+    fn over(&self, held: &RowState) -> Self {
         match self.force {
-            Force::Deleted => Self { force: Force::Deleted, missing: Vec::new(), ..held.clone() },
+            Force::Deleted => Self { force: Force::Deleted, missing: Vec::new(), ..held.row.clone() },
             // It was in force, and is taken back: a deal that was opened again.
-            Force::Pending if held.force != Force::Pending => Self { force: Force::Off, ..self.clone() },
+            Force::Pending if held.began => Self { force: Force::Off, ..self.clone() },
             _ => self.clone(),
         }
     }
@@ -104,16 +108,15 @@ pub struct RowState {
     /// The event that said it first, and the last that said the same.
     pub event: i64,
     pub confirmed_by: i64,
+    /// It was in force at some time.
+    #[serde(default)]
+    pub began: bool,
+    /// Which of its last instant's words is the last one is a guess.
+    #[serde(default)]
+    pub uncertain: bool,
 }
 
 impl State {
-    pub(super) fn apply_row(&mut self, entity: String, row: &Row, key: &FactKey, position: i64) {
-        let held = self.rows.get(&entity);
-        let row = held.map_or_else(|| row.clone(), |held| row.over(&held.row));
-        let event = held.filter(|held| held.row == row).map_or(position, |held| held.event);
-        self.rows.insert(entity, RowState { row, key: key.clone(), event, confirmed_by: position });
-    }
-
     /// The rows that sell, each by itself.
     pub(super) fn selling(&self) -> impl Iterator<Item = &Row> {
         self.rows.values().map(|held| &held.row).filter(|row| row.sells())
@@ -240,7 +243,7 @@ fn resolved(book: &State, row: &Row) -> Row {
     row
 }
 
-/// Where an amendment says the whole quantity, the row before it ends where it begins.
+/// Where an amendment says the whole quantity, the row before it is cut where it begins.
 fn revised(mut rows: BTreeMap<String, RowState>) -> BTreeMap<String, RowState> {
     if !rows.values().any(|held| held.row.replaces) {
         return rows;
@@ -250,17 +253,16 @@ fn revised(mut rows: BTreeMap<String, RowState>) -> BTreeMap<String, RowState> {
     for row in by_id.values().filter(|row| row.replaces && row.force == Force::On) {
         families.entry(first_of(&by_id, row)).or_default().push(row);
     }
-    let mut ends: BTreeMap<String, DateTime<Utc>> = BTreeMap::new();
+    let mut cuts: BTreeMap<String, DateTime<Utc>> = BTreeMap::new();
     for family in families.values_mut() {
         family.sort_by_key(|row| (row.start, &row.row_id));
         for pair in family.windows(2) {
-            ends.extend(pair[1].start.map(|start| (pair[0].row_id.clone(), start)));
+            cuts.extend(pair[1].start.map(|start| (pair[0].row_id.clone(), start)));
         }
     }
     for held in rows.values_mut() {
-        if let Some(end) = ends.get(&held.row.row_id) {
-            held.row.end = Some(held.row.end.map_or(*end, |own| own.min(*end)));
-            held.row.evergreen = false;
+        if let Some(cut) = cuts.get(&held.row.row_id) {
+            held.row.cut = Some(held.row.cut.map_or(*cut, |own| own.min(*cut)));
         }
     }
     rows
@@ -288,7 +290,7 @@ fn state(book: &State, rows: BTreeMap<String, RowState>, source: &str, rules: &R
     let last = state.rows.values().map(|held| &held.key).max().cloned();
     let mapping = rules.map(source, &newest.product);
     state.subscription_id.clone_from(&root.row.row_id);
-    state.uncertain = !state.missing().is_empty();
+    state.uncertain = !state.missing().is_empty() || state.rows.values().any(|held| held.uncertain);
     let snapshot = snapshot(&state, &newest, mapping.as_ref());
     state.snapshot = last.clone().map(|key| Said { value: snapshot, key });
     state.last = last;
@@ -301,8 +303,9 @@ fn snapshot(state: &State, newest: &Row, mapping: Option<&Mapping>) -> Snapshot 
     let terms = Terms::of(state, mapping);
     let has = |force: Force| state.selling().any(|row| row.force == force);
     let is_over = !has(Force::On) && !has(Force::Pending);
+    let is_unknown = !state.missing().is_empty();
     let status = match () {
-        () if state.uncertain => Status::Unknown,
+        () if is_unknown => Status::Unknown,
         () if terms.counts() => Status::Active,
         () if has(Force::Pending) => Status::Incomplete,
         () => Status::Canceled,
@@ -319,7 +322,7 @@ fn snapshot(state: &State, newest: &Row, mapping: Option<&Mapping>) -> Snapshot 
         one_off: false,
     };
     Snapshot {
-        status: if is_over && !state.uncertain { Status::Canceled } else { status },
+        status: if is_over && !is_unknown { Status::Canceled } else { status },
         provider_status: newest.provider_status.clone(),
         livemode: state.selling().any(|row| row.livemode),
         customer_id: newest.account.clone().or_else(|| newest.contact.clone()),

@@ -154,6 +154,7 @@ impl State {
     fn apply(&mut self, facts: Vec<Recorded>) {
         for instant in facts.chunk_by(|a, b| a.fact.key.at == b.fact.key.at) {
             self.apply_snapshots(instant);
+            self.apply_rows(instant);
             for recorded in instant {
                 self.apply_other(&recorded.fact, recorded.position);
                 if recorded.fact.by_event_clock {
@@ -211,8 +212,7 @@ impl State {
             FactBody::Dispute(dispute) => say(&mut self.disputes, entity, dispute.clone(), &fact.key),
             FactBody::Customer(customer) => self.apply_customer(entity, customer, &fact.key),
             FactBody::Override { id, value } => say(&mut self.overrides, id.clone(), value.clone(), &fact.key),
-            FactBody::Row(row) => self.apply_row(entity, row, &fact.key, position),
-            FactBody::Subscription { .. } | FactBody::Proposal(_) | FactBody::Notice => {}
+            FactBody::Subscription { .. } | FactBody::Row(_) | FactBody::Proposal(_) | FactBody::Notice => {}
         }
     }
 

@@ -103,11 +103,25 @@ impl<'a> Term<'a> {
         self.row.quantity.is_none_or(|quantity| quantity > 0)
     }
 
-    /// The end of its own term, where it has come.
-    fn ended(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        match self.end {
-            Some(End::At(end)) if end <= now => Some(end),
-            _ => None,
+    /// Whether it is its own term that ends at an instant, and nothing before.
+    fn ends_itself(&self, at: DateTime<Utc>) -> bool {
+        self.end == Some(End::At(at)) && self.row.cut.is_none_or(|cut| cut > at)
+    }
+
+    /// Whether it would have covered longer than what covered last, or would now: it was put away,
+    /// ended before its time, or amended to nothing. What only takes away is no loss.
+    fn is_taken(&self, now: DateTime<Utc>, last: Option<DateTime<Utc>>) -> bool {
+        let is_longer = |end: DateTime<Utc>| Some(end) > last;
+        match (self.row.force, self.end) {
+            (Force::Off | Force::Deleted, _) if self.row.quantity.is_some_and(|quantity| quantity < 0) => false,
+            (Force::Off | Force::Deleted, Some(End::At(end))) => is_longer(end),
+            (Force::Off | Force::Deleted, _) => true,
+            (Force::On, Some(end)) if self.gives() => match (self.row.cut.filter(|cut| *cut <= now), end) {
+                (Some(cut), End::At(end)) => is_longer(cut.min(end)),
+                (Some(cut), _) => is_longer(cut),
+                (None, _) => self.spans(now),
+            },
+            (Force::On, _) | (Force::Pending, _) => false,
         }
     }
 
@@ -199,7 +213,8 @@ impl<'a> Terms<'a> {
         let phase = match quantity {
             _ if self.terms.iter().any(|term| !term.row.missing.is_empty()) => Phase::Unknown,
             Some(_) => Phase::Running(until),
-            None => self.idle(now, at_once),
+            None if at_once && cut.is_some() => Phase::Canceled(cut),
+            None => self.idle(now),
         };
         let quantity = match phase {
             // The seats of its last day, while it is waited for.
@@ -242,29 +257,28 @@ impl<'a> Terms<'a> {
         (1..PERIODS_MAX).map(end).find(|end| *end > at).unwrap_or(at)
     }
 
-    /// Nothing covers now: why. What ended last decides, by its own date or before it.
-    fn idle(&self, now: DateTime<Utc>, at_once: bool) -> Phase {
+    /// Nothing covers now: why. How that ended which was the last to cover decides: by its own
+    /// date, or because something was taken away.
+    fn idle(&self, now: DateTime<Utc>) -> Phase {
+        let last = self.last_covered(now);
         let begun = || self.terms.iter().filter(|term| term.start <= now);
-        let is_cut = |term: &Term<'_>| term.row.cut.is_some_and(|cut| cut <= now || at_once);
-        let over = begun().filter(|term| term.counts() && term.gives() && !is_cut(term));
-        let over = over.filter_map(|term| term.ended(now)).max();
-        let is_held_back = |term: &&Term<'_>| match (term.row.force, term.end) {
-            (Force::Off | Force::Deleted, Some(End::At(end))) => Some(end) > over,
-            (Force::Off | Force::Deleted, _) => true,
-            (Force::On, Some(_)) if is_cut(term) => term.row.cut > over,
-            (Force::On, Some(_)) => term.spans(now),
-            (Force::On, None) | (Force::Pending, _) => false,
-        };
-        let held_back: Vec<&Term<'_>> = begun().filter(is_held_back).collect();
+        let taken: Vec<&Term<'_>> = begun().filter(|term| term.is_taken(now, last)).collect();
         let is_on = |term: &Term<'_>| term.row.force == Force::On;
-        match over {
-            _ if !held_back.is_empty() => Phase::Canceled(held_back.iter().filter_map(|term| term.row.cut).max()),
-            Some(end) => Phase::Over(end),
-            None if begun().any(|term| is_on(term) && term.end.is_none()) => Phase::Endless,
-            None if self.terms.iter().any(is_on) => Phase::Ahead,
-            None if self.terms.iter().any(|term| term.row.force == Force::Pending) => Phase::Pending,
-            None => Phase::Canceled(None),
+        match last {
+            Some(end) if taken.is_empty() && self.given().any(|term| term.ends_itself(end)) => Phase::Over(end),
+            None if taken.is_empty() && begun().any(|term| is_on(term) && term.end.is_none()) => Phase::Endless,
+            None if taken.is_empty() && self.terms.iter().any(is_on) => Phase::Ahead,
+            None if taken.is_empty() && self.terms.iter().any(|term| term.row.force == Force::Pending) => {
+                Phase::Pending
+            }
+            _ => Phase::Canceled(begun().filter_map(|term| term.row.cut.filter(|cut| *cut <= now)).max()),
         }
+    }
+
+    /// The end of what covered last.
+    fn last_covered(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let instants: BTreeSet<DateTime<Utc>> = self.terms.iter().flat_map(Term::instants).collect();
+        instants.into_iter().rev().find(|at| *at <= now && self.quantity(before(*at)).is_some())
     }
 }
 

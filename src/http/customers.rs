@@ -89,7 +89,7 @@ pub(super) async fn one(app: Shared, _: Auditor, path: web::Path<(String, String
     let client = app.projector.pool.get().await?;
     let mut states: Vec<(&Source, State)> = Vec::new();
     let asked = CustomerRef { source: source.name.clone(), customer_id: path.1.clone() };
-    let joined = joins::others(&app, &client, &asked).await?;
+    let joined = joins::others(&app, &client, &asked, i64::MAX).await?;
     for customer in [&asked].into_iter().chain(&joined) {
         // A source that is not configured here cannot be read here.
         let Some(source) = app.projector.registry.sources.get(&customer.source) else { continue };

@@ -73,13 +73,14 @@ pub(super) async fn delete(
     Ok(HttpResponse::Ok().json(json!({"id": *id, "event": format!("system/{position}")})))
 }
 
-/// Everybody who was said to be the same as a customer.
+/// Everybody who was said to be the same as a customer, before a position of the system journal.
 pub(super) async fn others(
     app: &Shared,
     client: &Client,
     customer: &CustomerRef,
+    before: i64,
 ) -> Result<BTreeSet<CustomerRef>, Problem> {
-    let held = joins::all(client, app.projector.registry.system).await?;
+    let held = joins::known_before(client, app.projector.registry.system, before).await?;
     let joins: Vec<Join> = held.into_iter().map(|held| held.join).collect();
     Ok(same_as(&joins, customer))
 }

@@ -1,5 +1,6 @@
 //! `/v1/customers/{source}/{customer}/timeline`: what happened, in one line of time: events with
-//! the facts they became, calls, and what admins did that concerns the customer.
+//! the facts they became, calls, and what admins did that concerns the customer. Customers of other
+//! sources who were said to be the same are in it, too.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +13,15 @@ use serde_json::{Value, json};
 use super::auth::Auditor;
 use super::customers::{find, states};
 use super::view::Places;
-use super::{Problem, Shared, view};
+use super::{Problem, Shared, joins, view};
 use crate::domain::dates::rfc3339;
+use crate::domain::joins::CustomerRef;
 use crate::ledger::journal;
 use crate::ledger::read::{self, StoredEvent};
 use crate::postgres::query;
 use crate::projections::Place;
 use crate::projector::meaning;
-use crate::registry::Source;
+use crate::registry::{Registry, Source};
 use crate::sql;
 
 /// What admins do that concerns every customer, or those of a source.
@@ -33,6 +35,9 @@ const ACTS: [&str; 8] = [
     "customers_joined",
     "customers_parted",
 ];
+
+/// Where the joins stood when the first page was read: those of later concern the next reader.
+const JOINS: &str = "system/joins";
 
 #[derive(Deserialize)]
 pub(super) struct Page {
@@ -67,32 +72,38 @@ pub(super) async fn show(
     let limit = view::limit(page.limit.as_deref())?;
     let mut places: Places = view::place(page.cursor.as_deref())?;
     let client = app.projector.pool.get().await?;
-    let states = states(&client, source, &path.1).await?;
+    let registry = &app.projector.registry;
     let is_first = places.is_empty();
-    let system = app.projector.registry.system;
-    let account = app.projector.registry.accounts.get(&source.account);
-    view::start(&client, &mut places, &source.name, source.journal).await?;
-    view::start(&client, &mut places, &acts_of(&source.name), source.journal).await?;
-    view::start(&client, &mut places, &acts_of(journal::SYSTEM), system).await?;
-    if let Some(account) = account {
-        view::start(&client, &mut places, &journal::of_account(&account.name), account.journal).await?;
+    let joined_before = view::start(&client, &mut places, JOINS, registry.system).await?;
+    let asked = CustomerRef { source: source.name.clone(), customer_id: path.1.clone() };
+    let joined = joins::others(&app, &client, &asked, joined_before).await?;
+    let mut persons: BTreeMap<&str, Person<'_>> = BTreeMap::new();
+    for customer in [&asked].into_iter().chain(&joined) {
+        // A source that is not configured here cannot be read here.
+        let Some(source) = registry.sources.get(&customer.source) else { continue };
+        let subscriptions = states(&client, source, &customer.customer_id).await?;
+        let person = persons.entry(&source.name).or_insert_with(|| Person::of(source));
+        person.customers.push(&customer.customer_id);
+        person.subscriptions.extend(subscriptions.into_iter().map(|s| s.subscription_id));
     }
-    let about = About {
-        app: &app,
-        client: &client,
-        customer: &path.1,
-        subscriptions: states.iter().map(|s| s.subscription_id.as_str()).collect(),
-        places: &places,
-        limit: limit + 1,
-    };
-    let events = about.events(source).await?;
-    if events.is_empty() && states.is_empty() && is_first {
+    view::start(&client, &mut places, &acts_of(journal::SYSTEM), registry.system).await?;
+    for Person { source, .. } in persons.values() {
+        view::start(&client, &mut places, &source.name, source.journal).await?;
+        view::start(&client, &mut places, &acts_of(&source.name), source.journal).await?;
+        if let Some(account) = registry.accounts.get(&source.account) {
+            view::start(&client, &mut places, &journal::of_account(&account.name), account.journal).await?;
+        }
+    }
+    let about = About { client: &client, persons: persons.values().collect(), places: &places, limit: limit + 1 };
+    let mut moments = about.events().await?;
+    if moments.is_empty() && is_first && persons.values().all(|person| person.subscriptions.is_empty()) {
         return Err(Problem::not_found("nothing happened to such a customer"));
     }
-    let mut moments = events;
-    moments.extend(about.acts(&source.name, source.journal, source).await?);
-    moments.extend(about.acts(journal::SYSTEM, system, source).await?);
-    moments.extend(about.calls(source).await?);
+    moments.extend(about.acts(journal::SYSTEM, registry.system, &about.persons).await?);
+    for person in &about.persons {
+        moments.extend(about.acts(&person.source.name, person.source.journal, &[*person]).await?);
+    }
+    moments.extend(about.calls(registry).await?);
     moments.sort_by(|a, b| (b.at, &b.journal, b.position).cmp(&(a.at, &a.journal, a.position)));
     let room = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = moments.len() > room;
@@ -100,8 +111,9 @@ pub(super) async fn show(
     for moment in &moments {
         places.insert(moment.place(), moment.position);
     }
-    let shown = look_up(&client, source, moments).await?;
-    Ok(HttpResponse::Ok().json(json!({"timeline": shown, "next_cursor": more.then(|| view::cursor(&places))})))
+    let shown = look_up(&client, registry, moments).await?;
+    let next = more.then(|| view::cursor(&places));
+    Ok(HttpResponse::Ok().json(json!({"timeline": shown, "joined_with": joined, "next_cursor": next})))
 }
 
 impl Moment {
@@ -119,12 +131,30 @@ fn acts_of(journal: &str) -> String {
     format!("{journal}/acts")
 }
 
+/// Somebody, as one source knows them: perhaps as several customers.
+struct Person<'a> {
+    source: &'a Source,
+    customers: Vec<&'a str>,
+    subscriptions: Vec<String>,
+}
+
+impl<'a> Person<'a> {
+    fn of(source: &'a Source) -> Self {
+        Self { source, customers: Vec::new(), subscriptions: Vec::new() }
+    }
+
+    fn is_concerned(&self, said: &Value) -> bool {
+        let is_source = said["scope"]["source"].as_str().is_none_or(|named| named == self.source.name);
+        let mut named = [&said["scope"]["customer"], &said["customer_id"]].into_iter().filter_map(Value::as_str);
+        is_source && named.all(|named| self.customers.contains(&named))
+    }
+}
+
 /// Whose line of time, and from where.
 struct About<'a> {
-    app: &'a Shared,
     client: &'a Client,
-    customer: &'a str,
-    subscriptions: Vec<&'a str>,
+    /// One a source.
+    persons: Vec<&'a Person<'a>>,
     places: &'a Places,
     limit: i64,
 }
@@ -134,24 +164,43 @@ impl About<'_> {
         self.places.get(place).copied().unwrap_or(i64::MAX)
     }
 
-    async fn events(&self, source: &Source) -> Result<Vec<Moment>, Problem> {
-        let place = view::live(self.client, source.journal).await?;
-        self.projected(place, &source.name, Some(self.customer)).await
+    async fn events(&self) -> Result<Vec<Moment>, Problem> {
+        let mut moments = Vec::new();
+        for Person { source, customers, subscriptions } in &self.persons {
+            let place = view::live(self.client, source.journal).await?;
+            moments.extend(self.projected(place, &source.name, customers, subscriptions).await?);
+        }
+        Ok(moments)
     }
 
-    async fn calls(&self, source: &Source) -> Result<Vec<Moment>, Problem> {
-        let Some(account) = self.app.projector.registry.accounts.get(&source.account) else { return Ok(Vec::new()) };
-        let place = view::live(self.client, account.journal).await?;
-        let mut moments = self.projected(place, &journal::of_account(&account.name), None).await?;
+    /// Each account is read once, however many of the sources it serves.
+    async fn calls(&self, registry: &Registry) -> Result<Vec<Moment>, Problem> {
+        let mut by_account: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for person in &self.persons {
+            by_account.entry(&person.source.account).or_default().extend(person.subscriptions.iter().cloned());
+        }
+        let mut moments = Vec::new();
+        for (account, subscriptions) in by_account {
+            let Some(account) = registry.accounts.get(account) else { continue };
+            let place = view::live(self.client, account.journal).await?;
+            let name = journal::of_account(&account.name);
+            moments.extend(self.projected(place, &name, &[], &subscriptions).await?);
+        }
         moments.iter_mut().for_each(|m| m.kind = Kind::Call);
         Ok(moments)
     }
 
-    async fn projected(&self, place: Place, journal: &str, customer: Option<&str>) -> Result<Vec<Moment>, Problem> {
+    async fn projected(
+        &self,
+        place: Place,
+        journal: &str,
+        customers: &[&str],
+        subscriptions: &[String],
+    ) -> Result<Vec<Moment>, Problem> {
         let statement = sql!("projections/events/of_customer.sql");
         let before = self.before(journal);
         let params: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
-            [&place.generation, &place.journal, &customer, &self.subscriptions, &self.limit, &before];
+            [&place.generation, &place.journal, &customers, &subscriptions, &self.limit, &before];
         let moment = |row: &tokio_postgres::Row| Moment {
             position: row.get(0),
             kind: Kind::Event { status: row.get(1) },
@@ -162,8 +211,8 @@ impl About<'_> {
         Ok(query(self.client, statement, &params).await?.iter().map(moment).collect())
     }
 
-    /// Acts that concern everybody, the source, or this customer.
-    async fn acts(&self, name: &str, id: i32, source: &Source) -> Result<Vec<Moment>, Problem> {
+    /// Acts that concern everybody, a source, or one of these.
+    async fn acts(&self, name: &str, id: i32, persons: &[&Person<'_>]) -> Result<Vec<Moment>, Problem> {
         let mut before = self.before(&acts_of(name));
         let mut moments = Vec::new();
         loop {
@@ -172,7 +221,7 @@ impl About<'_> {
             for row in &rows {
                 before = row.get(0);
                 let said: Value = serde_json::from_slice(row.get(2)).unwrap_or(Value::Null);
-                if self.concerns(&said, source) {
+                if persons.iter().any(|person| person.is_concerned(&said)) {
                     let (journal, position, at) = (name.to_owned(), before, row.get(1));
                     moments.push(Moment { at, journal, id, position, kind: Kind::Act { said } });
                 }
@@ -184,16 +233,10 @@ impl About<'_> {
             }
         }
     }
-
-    fn concerns(&self, said: &Value, source: &Source) -> bool {
-        let names = |key: &str, own: &str| said["scope"][key].as_str().is_none_or(|named| named == own);
-        let customer = said["customer_id"].as_str().is_none_or(|named| named == self.customer);
-        names("source", &source.name) && names("customer", self.customer) && customer
-    }
 }
 
 /// The events of one page, with what they say.
-async fn look_up(client: &Client, source: &Source, moments: Vec<Moment>) -> Result<Vec<Value>, Problem> {
+async fn look_up(client: &Client, registry: &Registry, moments: Vec<Moment>) -> Result<Vec<Value>, Problem> {
     let mut wanted: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
     for moment in &moments {
         wanted.entry(moment.id).or_default().push(moment.position);
@@ -202,11 +245,11 @@ async fn look_up(client: &Client, source: &Source, moments: Vec<Moment>) -> Resu
     for (id, positions) in wanted {
         events.extend(read::at(client, id, &positions).await?.into_iter().map(|e| ((id, e.position), e)));
     }
-    let shown = moments.into_iter().filter_map(|m| events.get(&(m.id, m.position)).map(|e| shown(source, m, e)));
+    let shown = moments.into_iter().filter_map(|m| events.get(&(m.id, m.position)).map(|e| shown(registry, m, e)));
     Ok(shown.collect())
 }
 
-fn shown(source: &Source, moment: Moment, event: &StoredEvent) -> Value {
+fn shown(registry: &Registry, moment: Moment, event: &StoredEvent) -> Value {
     let mut shown = json!({
         "event": format!("{}/{}", moment.journal, event.position),
         "type": event.event_type,
@@ -215,7 +258,8 @@ fn shown(source: &Source, moment: Moment, event: &StoredEvent) -> Value {
     });
     match moment.kind {
         Kind::Event { status } => {
-            let facts = meaning::of(source, event).translation.facts;
+            let source = registry.sources.get(&moment.journal);
+            let facts = source.map(|source| meaning::of(source, event).translation.facts).unwrap_or_default();
             shown["kind"] = json!("event");
             shown["status"] = json!(status);
             shown["facts"] = facts.iter().map(|f| json!({"entity": f.entity.key(), "said": f.body})).collect();

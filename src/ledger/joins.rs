@@ -42,8 +42,18 @@ pub struct Held {
 /// # Errors
 /// The database cannot be read.
 pub async fn all(client: &impl GenericClient, system: i32) -> Result<Vec<Held>, DbError> {
-    let of_type =
-        async |kind: &str| query(client, sql!("schema/statements/all_of_type.sql"), &[&system, &kind, &ACTS_MAX]).await;
+    known_before(client, system, i64::MAX).await
+}
+
+/// The joins that held before a position of the system journal.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn known_before(client: &impl GenericClient, system: i32, before: i64) -> Result<Vec<Held>, DbError> {
+    let of_type = async |kind: &str| {
+        let rows = query(client, sql!("schema/statements/all_of_type.sql"), &[&system, &kind, &ACTS_MAX]).await?;
+        Ok::<_, DbError>(rows.into_iter().filter(|row| row.get::<_, i64>(0) < before).collect::<Vec<_>>())
+    };
     let parted: BTreeSet<String> = of_type(PARTED).await?.iter().filter_map(|row| Some(body(row.get(2))?.id)).collect();
     let held = |row: &tokio_postgres::Row| {
         let Body { id, customers, who, reason } = body(row.get(2))?;

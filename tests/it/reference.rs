@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::DateTime;
 use serde_json::Value;
 
+mod salesforce;
 mod shopify;
 
+pub use salesforce::{Org, salesforce};
 pub use shopify::shopify;
 
 const DAY: i64 = 86_400;
@@ -16,7 +18,7 @@ const DAY: i64 = 86_400;
 /// As much of catalog and policy as the histories need: everything else at its default.
 pub struct Rules {
     pub grace_days: i64,
-    /// Price id, product path or SKU → LicenseSpring product.
+    /// Price id, product path, SKU or product code → LicenseSpring product.
     pub catalog: &'static [(&'static str, &'static str)],
 }
 
@@ -32,6 +34,13 @@ pub const RULES: Rules = Rules {
         ("PRO-Y", "PRO"),
         ("TEAM-M", "TEAM"),
         ("TOOL", "TOOL"),
+        ("SF-PRO-M", "PRO"),
+        ("SF-PRO-Y", "PRO"),
+        ("SF-TEAM", "TEAM"),
+        ("SF-DEAL", "DEAL"),
+        ("SF-EVER", "EVER"),
+        ("SF-ONCE", "ONCE"),
+        ("SF-GRANT", "GRANT"),
     ],
 };
 

@@ -51,9 +51,8 @@ impl Record {
     pub fn content(&self) -> String {
         let mut hash = Sha256::new();
         let deleted = self.is_deleted.to_string();
-        // Deleted twice with the values of one change, it was restored in between.
-        let said = self.occurred_at.filter(|_| self.change != Change::Update);
-        let said = said.map(|at| at.to_rfc3339()).unwrap_or_default();
+        // What it was before it may be again within the second; deleted twice, it was restored in between.
+        let said = self.occurred_at.map(|at| at.to_rfc3339()).unwrap_or_default();
         for text in [&self.object, &self.id, &deleted, &said] {
             hash.update(text.as_bytes());
             hash.update([0]);

@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Timelike, Utc};
 
 use super::callout::Change;
 use super::fields::{Reading, Said};
 use super::ids;
 use super::objects::Kind;
 use crate::domain::fact::{CustomerFacts, Entity, EntityKind, FactBody, ProductRef, Translation};
-use crate::domain::rows::{Force, Row};
+use crate::domain::rows::{Force, ROW_UNORDERED, Row};
 use crate::providers::out::{Out, rank};
 use crate::providers::{Unreadable, printable_key};
 
@@ -26,8 +26,12 @@ const DRAFT: [&str; 4] = ["draft", "inapproval", "inapprovalprocess", "in approv
 /// Runs on until it is ended.
 const EVERGREEN: &str = "evergreen";
 
-/// What is said of the one change after what was said of the record: its stamp may be the old one.
-const WITHIN_CHANGE: i64 = 1_000;
+/// Callouts are ordered within their second by when they say that it happened; more than a day
+/// after it counts as a day.
+const WITHIN_MAX: i64 = 86_400_000;
+/// What does not say when it happened: a deletion comes after the change whose stamp it repeats.
+const DELETED: i64 = WITHIN_MAX + 1;
+const RESTORED: i64 = WITHIN_MAX + 2;
 
 /// The facts of one record.
 pub fn translate(reading: Reading<'_>) -> Result<Translation, Unreadable> {
@@ -40,7 +44,11 @@ pub fn translate(reading: Reading<'_>) -> Result<Translation, Unreadable> {
         )
     });
     let entity = Entity::new(EntityKind::Row, row.row_id.as_str());
-    let rank = if matches!(row.force, Force::Off | Force::Deleted) { rank::ENDS } else { rank::CHANGES };
+    let rank = match row.force {
+        _ if change(reading) == Change::Undelete => rank::OPENS,
+        Force::Off | Force::Deleted => rank::ENDS,
+        Force::On | Force::Pending => rank::CHANGES,
+    };
     let mut out = Out::new(printable_key(&reading.record.event_id), String::new(), reading.record.content());
     link(&mut out, &entity, &row, reading.record.is_deleted);
     let customer = row.account.clone().or_else(|| row.contact.clone()).map(Entity::customer);
@@ -48,7 +56,7 @@ pub fn translate(reading: Reading<'_>) -> Result<Translation, Unreadable> {
     let email = reading.value("email").map(str::to_owned);
     if let (Some(customer), Some(_)) = (customer, &email) {
         let said = CustomerFacts { email, ..CustomerFacts::default() };
-        out.fact(&customer, at, within, rank::NOTES, FactBody::Customer(said));
+        out.fact(&customer, at, reading.fullness(), rank::NOTES, FactBody::Customer(said));
     }
     Ok(Translation { missing, ..out.finish() })
 }
@@ -59,15 +67,26 @@ fn without_clock() -> Translation {
     Translation { missing: Some(missing.to_owned()), ..Translation::default() }
 }
 
-/// The record's own stamp. A trigger that runs after a deletion still has the stamp of the
-/// change before it, so there the callout's own instant counts, if it is later.
+/// The record's own stamp, and the order within it. A trigger that runs after a deletion still has
+/// the stamp of the change before it, so there the callout's own instant counts, if it is later;
+/// to the second, as stamps are, or it would come after changes that followed it.
 fn clock(reading: Reading<'_>) -> Option<(DateTime<Utc>, i64)> {
     let (own, said) = (reading.modified(), reading.record.occurred_at);
-    match reading.record.change {
-        Change::Update => Some((own?, reading.fullness())),
-        Change::Delete => Some((own.max(said)?, WITHIN_CHANGE + reading.fullness())),
-        Change::Undelete => Some((own.max(said)?, 2 * WITHIN_CHANGE + reading.fullness())),
-    }
+    let at = match change(reading) {
+        Change::Update => own?,
+        Change::Delete | Change::Undelete => own.max(said.and_then(|said| said.with_nanosecond(0)))?,
+    };
+    let unsaid = match change(reading) {
+        Change::Update => ROW_UNORDERED,
+        Change::Delete => DELETED,
+        Change::Undelete => RESTORED,
+    };
+    let after = said.map(|said| said.signed_duration_since(at).num_milliseconds()).filter(|ms| *ms >= 0);
+    Some((at, after.map_or(unsaid, |ms| ms.min(WITHIN_MAX - 1) + 1)))
+}
+
+fn change(reading: Reading<'_>) -> Change {
+    if reading.record.is_deleted { Change::Delete } else { reading.record.change }
 }
 
 /// A row is in its account's book, or in that of what it is a line of; one that names neither is

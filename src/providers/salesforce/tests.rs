@@ -10,6 +10,7 @@ use crate::providers::{UNREADABLE, hashed_key};
 mod histories;
 mod moved;
 mod records;
+mod seconds;
 mod sessions;
 mod sold;
 

@@ -21,11 +21,15 @@ impl Delivery {
 
     /// The same, with what the provider says in headers.
     pub fn with(slug: &str, headers: &[(String, String)], body: &[u8]) -> Self {
+        Self::read(slug, headers, body, &SourceSettings::default())
+    }
+
+    /// The same, of a source with settings of its own.
+    pub fn read(slug: &str, headers: &[(String, String)], body: &[u8], settings: &SourceSettings) -> Self {
         let provider = by_slug(slug).unwrap();
         let hints = provider.split(&Request { headers, body, url_token: None }).unwrap();
-        let settings = SourceSettings::default();
         let meaning =
-            |hint: EventHint| (hint.dedupe_key, provider.translate(&body[hint.range], headers, &settings).unwrap());
+            |hint: EventHint| (hint.dedupe_key, provider.translate(&body[hint.range], headers, settings).unwrap());
         Self(Rc::new(hints.into_iter().map(meaning).collect()))
     }
 }
@@ -82,8 +86,13 @@ impl Heard {
     }
 
     pub fn state(&self, subscription: &str) -> State {
-        let (facts, links) = self.mine(&Entity::subscription(subscription));
-        fold(subscription, facts, links)
+        self.whole(&Entity::subscription(subscription))
+    }
+
+    /// A subscription, or a book that is not split yet.
+    pub fn whole(&self, root: &Entity) -> State {
+        let (facts, links) = self.mine(root);
+        fold(&root.id, facts, links)
     }
 
     /// A chain of the book of some buyer.
@@ -92,11 +101,21 @@ impl Heard {
         let book = fold(book, facts, links);
         chains::split(&book, source, rules).into_iter().find(|chain| chain.subscription_id == id).unwrap_or_default()
     }
+
+    /// The rows of a product in the book of some account.
+    pub fn line(&self, account: &str, product: &str, source: &str, rules: &Rules) -> State {
+        let (facts, links) = self.mine(&Entity::new(EntityKind::Book, account));
+        let is_of = |state: &State| {
+            let items = state.snapshot.iter().flat_map(|said| &said.value.items);
+            items.filter_map(|item| rules.map(source, &item.product)).any(|mapping| mapping.product_code == product)
+        };
+        chains::split(&fold(account, facts, links), source, rules).into_iter().find(is_of).unwrap_or_default()
+    }
 }
 
 /// Folds delivery by delivery, onto what is held where that is allowed, anew where it is not;
 /// answers with the state and how often each happened.
-pub fn step_by_step(batches: &[&[Delivery]], subscription: &str) -> (State, usize, usize) {
+pub fn step_by_step(batches: &[&[Delivery]], root: &Entity) -> (State, usize, usize) {
     let mut heard = Heard::default();
     let mut held: Option<State> = None;
     let mut folded: BTreeMap<(i64, String), ()> = BTreeMap::new();
@@ -104,7 +123,7 @@ pub fn step_by_step(batches: &[&[Delivery]], subscription: &str) -> (State, usiz
     for batch in batches {
         let before = heard.keys.len();
         batch.iter().for_each(|delivery| heard.deliver(delivery));
-        let (facts, links) = heard.mine(&Entity::subscription(subscription));
+        let (facts, links) = heard.mine(root);
         let key = |r: &Recorded| (r.position, entity_and_identity(&r.fact));
         let fresh: Vec<Recorded> = facts.iter().filter(|r| !folded.contains_key(&key(r))).cloned().collect();
         folded.extend(facts.iter().map(|r| (key(r), ())));
@@ -118,7 +137,7 @@ pub fn step_by_step(batches: &[&[Delivery]], subscription: &str) -> (State, usiz
             }
             _ => {
                 anew += 1;
-                fold(subscription, facts, links)
+                fold(&root.id, facts, links)
             }
         });
     }

@@ -212,6 +212,45 @@ fn a_terminated_row_counts_through_that_day_and_is_then_a_cancellation() {
 }
 
 #[test]
+fn what_was_amended_to_nothing_does_not_come_back_when_its_term_ends() {
+    let days: [(&str, &[&str]); 4] = [
+        ("2026-04-30", &["PRO active 10 2027-01-04 paid"]),
+        ("2026-05-01", &["PRO ended - - canceled off"]),
+        ("2027-01-01", &["PRO ended - - canceled off"]),
+        ("2027-06-01", &["PRO ended - - canceled off"]),
+    ];
+    let amends = || json!({"SBQQ__RevisedSubscription__c": "a0F5g0000010001"});
+    check(&[quoted(1, 10.0, "2026-01-01", json!({})), quoted(2, -10.0, "2026-05-01", amends())], &days);
+    // The whole quantity is none; announced, it changes nothing before its day.
+    let full = SourceSettings { amendments_replace: true, ..configured() };
+    check_with(&[quoted(1, 10.0, "2026-01-01", json!({})), quoted(2, 0.0, "2026-05-01", amends())], &full, &days);
+}
+
+#[test]
+fn a_reduction_that_outlasts_what_it_reduced_takes_no_grace_away() {
+    let longer = json!({"SBQQ__EndDate__c": "2027-03-31"});
+    let history =
+        |reduction: Value| [quoted(1, 10.0, "2026-01-01", json!({})), quoted(2, -4.0, "2025-12-01", reduction)];
+    let days: [(&str, &[&str]); 4] = [
+        ("2025-12-15", &["PRO none - - not_started"]),
+        ("2026-06-01", &["PRO active 6 2027-01-04 paid"]),
+        ("2027-01-02", &["PRO grace 6 2027-01-04 renewal_due"]),
+        ("2027-02-01", &["PRO ended 6 2027-01-04 lapsed"]),
+    ];
+    check(&history(longer.clone()), &days);
+    // Nor does one that is terminated.
+    let mut terminated = longer;
+    merge(&mut terminated, json!({"SBQQ__TerminatedDate__c": "2027-01-01"}));
+    check(&history(terminated), &days[1..3]);
+}
+
+#[test]
+fn a_term_that_ends_before_it_begins_covers_nothing() {
+    let turned = asset(1, json!({"PurchaseDate": "2026-02-01", "UsageEndDate": "2026-01-15"}));
+    check(&[turned], &[("2026-01-17", &["PRO none - - not_started"]), ("2026-02-02", &["PRO none - - not_started"])]);
+}
+
+#[test]
 fn what_is_evergreen_is_covered_period_by_period_until_it_is_terminated() {
     let ever =
         json!({"LSL_Product_Code__c": "EVER", "SBQQ__SubscriptionType__c": "Evergreen", "SBQQ__EndDate__c": null});

@@ -108,6 +108,19 @@ fn a_deal_counts_while_it_is_won_and_is_withdrawn_when_it_is_opened_again() {
     check(&opened, &[("2026-02-01", &["DEAL ended - - canceled off"])]);
     let again = [deal(2, true, true, "DEAL"), deal(3, false, false, "DEAL"), deal(4, true, true, "DEAL")];
     check(&again, &[won]);
+    // Deleted and restored, a deal that was never won is one that is not won yet.
+    let (object, open) = deal(1, false, false, "DEAL");
+    let said = |n: usize, change: &str| {
+        let mut said = callout(n, object, &open);
+        merge(&mut said, json!({"change": change, "occurred_at": format!("2026-01-03T00:00:0{n}Z")}));
+        said
+    };
+    let heard = [callout(0, object, &open), said(1, "DELETE"), said(2, "UNDELETE")];
+    let restored = states(&heard, ACCOUNT, &configured());
+    assert_eq!(
+        (restored[0].status(), due(&restored, "2026-02-01")),
+        (Status::Incomplete, vec!["DEAL none - - not_in_force off".to_owned()])
+    );
     // The catalog must say how long, or that it has no end.
     check(&[deal(2, true, true, "PRO-Y")], &[("2026-02-01", &["PRO none - - no_end_date"])]);
     check(&[deal(2, true, true, "ONCE")], &[("2050-02-01", &["ONCE active 5 - paid"])]);
