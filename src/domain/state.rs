@@ -216,12 +216,14 @@ impl State {
         }
     }
 
-    /// Inside one instant the further status stands: a snapshot may be newer than its event's name.
+    /// Inside one instant the later word stands, where the provider says which that is; else the
+    /// further status: a snapshot may be newer than its event's name.
     fn apply_payment(&mut self, entity: String, payment: &Payment, key: &FactKey, position: i64) {
         let collection_waived = self.snapshot.as_ref().is_some_and(|s| waives(&s.value));
         let lost = matches!(payment.status, PaymentStatus::Voided | PaymentStatus::Uncollectible);
         let held = self.payments.get(&entity);
-        if held.is_some_and(|h| (h.key.at, progress(h.payment.status)) > (key.at, progress(payment.status))) {
+        let is_further = |h: &PaymentState| progress(h.payment.status) > progress(payment.status);
+        if held.is_some_and(|h| h.key.at > key.at || (is_one_moment(&h.key, key) && is_further(h))) {
             return;
         }
         let mut payment = payment.clone();
@@ -322,7 +324,12 @@ fn say<T>(map: &mut BTreeMap<String, Said<T>>, entity: String, value: T, key: &F
     }
 }
 
-/// How far a payment has come; decides inside one instant.
+/// One instant, in which the provider does not say what came first.
+fn is_one_moment(a: &FactKey, b: &FactKey) -> bool {
+    a.at == b.at && (a.within == b.within || a.within == 0 || b.within == 0)
+}
+
+/// How far a payment has come; decides inside one moment.
 fn progress(status: PaymentStatus) -> u8 {
     match status {
         PaymentStatus::Open => 0,

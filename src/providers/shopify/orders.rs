@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::translate::Reading;
-use super::wire::reference;
+use super::wire::{Clock, reference};
 use crate::domain::fact::{
     Dispute, DisputeStatus, Entity, EntityKind, FactBody, Item, Payment, PaymentStatus, ProductRef, Purchase, Refund,
 };
@@ -23,7 +23,7 @@ pub fn order(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
     let Some(order) = reading.refers(EntityKind::Order, "id") else {
         return Err(json::unreadable("the order has no id"));
     };
-    let at = reading.event.at(&["updated_at", "processed_at", "created_at"])?;
+    let clock = reading.event.at(&["updated_at", "processed_at", "created_at"])?;
     let customer = json::at(body, "customer");
     let buyer = customer.and_then(|customer| reference(EntityKind::Customer, customer, "id"));
     let book = book(&order, buyer.as_ref());
@@ -31,7 +31,7 @@ pub fn order(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
     reading.out.link(Some(&book), buyer.as_ref());
     reading.customer(customer, Some(body), rank::NOTES)?;
     if reading.worthless {
-        reading.say(&order, at, rank::NOTES, FactBody::Notice);
+        reading.say(&order, clock, rank::NOTES, FactBody::Notice);
         return Ok(());
     }
     let word = json::text_at(body, "financial_status").unwrap_or_default();
@@ -44,14 +44,14 @@ pub fn order(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
         items: items(body)?,
         purchase: purchase(body),
     };
-    reading.say(&order, at, rank::CHANGES, FactBody::Payment(payment));
+    reading.say(&order, clock, rank::CHANGES, FactBody::Payment(payment));
     // The order itself says that all is over, also when no refund was heard of.
     if status == PaymentStatus::Paid && (word == "refunded" || json::at(body, "cancelled_at").is_some()) {
         let refund = Entity::new(EntityKind::Refund, format!("order-{}", order.id));
         reading.out.link(Some(&refund), Some(&order));
         let (refund_id, products) = (refund.id.clone(), Vec::new());
         let gone = Refund { refund_id, succeeded: true, amount: None, full: true, products };
-        reading.say(&refund, at, rank::ENDS, FactBody::Refund(gone));
+        reading.say(&refund, clock, rank::ENDS, FactBody::Refund(gone));
     }
     Ok(())
 }
@@ -119,7 +119,7 @@ pub fn refund(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
         return Err(json::unreadable("the refund has no id"));
     };
     reading.out.link(Some(&refund), reading.refers(EntityKind::Order, "order_id").as_ref());
-    let at = reading.event.at(&["processed_at", "created_at"])?;
+    let clock = reading.event.at(&["processed_at", "created_at"])?;
     let word = |transaction: &Value, key| json::text_at(transaction, key);
     let money: Vec<&Value> = json::list(reading.body, "transactions")
         .iter()
@@ -133,7 +133,7 @@ pub fn refund(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
     let (refund_id, succeeded) = (refund.id.clone(), done.count() > 0);
     let products = whole_lines(reading.body)?;
     let body = Refund { refund_id, succeeded, amount, full: !products.is_empty(), products };
-    reading.say(&refund, at, rank::CHANGES, FactBody::Refund(body));
+    reading.say(&refund, clock, rank::CHANGES, FactBody::Refund(body));
     Ok(())
 }
 
@@ -160,9 +160,10 @@ pub fn dispute(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
         return Err(json::unreadable("the dispute has no id"));
     };
     reading.out.link(Some(&dispute), reading.refers(EntityKind::Order, "order_id").as_ref());
-    let begun = json::instant_at(reading.body, "initiated_at");
-    let at = reading.event.triggered_at.or(begun);
-    let at = at.ok_or_else(|| json::unreadable("the dispute has no time"))?;
+    let clock = match reading.event.triggered_at {
+        Some(at) => Clock { at, is_own: false },
+        None => reading.event.at(&["initiated_at"])?,
+    };
     let word = |key| json::text_at(reading.body, key).unwrap_or_default();
     let (status, rank) = match (word("status").as_str(), word("type").as_str()) {
         ("won", _) => (DisputeStatus::Won, rank::ENDS),
@@ -171,6 +172,6 @@ pub fn dispute(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
         _ => (DisputeStatus::Open, rank::CHANGES),
     };
     let body = Dispute { dispute_id: dispute.id.clone(), status };
-    reading.say(&dispute, at, rank, FactBody::Dispute(body));
+    reading.say(&dispute, clock, rank, FactBody::Dispute(body));
     Ok(())
 }

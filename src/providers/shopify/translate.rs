@@ -1,14 +1,13 @@
 //! What an event means. <https://shopify.dev/docs/api/webhooks?reference=toml>
 //!
 //! [`Meaning::of`] is the table of topics. The clock of an object is its own `updated_at` where
-//! it has one, else `X-Shopify-Triggered-At`; contracts are ordered by their revision before any
-//! clock. A fact is identified by its content, because a delivery that was made twice has two
-//! webhook ids.
+//! it has one, else `X-Shopify-Triggered-At`, which also decides inside one second of the former;
+//! contracts are ordered by their revision before any clock. A fact is identified by its content,
+//! because a delivery that was made twice has two webhook ids.
 
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::wire::{Event, reference};
+use super::wire::{Clock, Event, reference};
 use super::{contracts, orders};
 use crate::domain::fact::{CustomerFacts, Entity, EntityKind, FactBody, Translation};
 use crate::providers::out::{Out, rank};
@@ -120,16 +119,23 @@ impl<'a> Reading<'a> {
         reference(kind, self.body, key)
     }
 
-    pub fn say(&mut self, entity: &Entity, at: DateTime<Utc>, rank: u8, body: FactBody) {
-        self.out.fact(entity, at, 0, rank, body);
+    pub fn say(&mut self, entity: &Entity, clock: Clock, rank: u8, body: FactBody) {
+        self.say_within(entity, clock, self.event.within(), rank, body);
+    }
+
+    /// As [`Reading::say`], of what has an order of its own inside one instant.
+    pub fn say_within(&mut self, entity: &Entity, clock: Clock, within: i64, rank: u8, body: FactBody) {
+        // A copy of the buyer is told again with every delivery, long after it was new.
+        self.out.by_event_clock = !clock.is_own || entity.kind == EntityKind::Customer;
+        self.out.fact(entity, clock.at, within, rank, body);
     }
 
     fn notice(&mut self, kind: EntityKind, holder: Option<&Value>, key: &str) -> Result<(), Unreadable> {
         let Some(about) = holder.and_then(|holder| reference(kind, holder, key)) else { return Ok(()) };
-        let at = self.event.at(&["updated_at", "created_at", "cycle_start_at"]);
+        let clock = self.event.at(&["updated_at", "created_at", "cycle_start_at"]);
         // Without any time there is nothing to say, and nothing is lost by it.
-        if let Ok(at) = at {
-            self.say(&about, at, rank::NOTES, FactBody::Notice);
+        if let Ok(clock) = clock {
+            self.say(&about, clock, rank::NOTES, FactBody::Notice);
         }
         Ok(())
     }
@@ -148,8 +154,8 @@ impl<'a> Reading<'a> {
             deleted: false,
         };
         if facts != CustomerFacts::default() {
-            let at = self.event.at(&["updated_at", "processed_at", "created_at"])?;
-            self.say(&entity, at, rank, FactBody::Customer(facts));
+            let clock = self.event.at(&["updated_at", "processed_at", "created_at"])?;
+            self.say(&entity, clock, rank, FactBody::Customer(facts));
         }
         Ok(())
     }

@@ -81,22 +81,21 @@ impl Heard {
         (facts, links)
     }
 
-    pub fn state(&self, subscription: &str) -> State {
-        let (facts, links) = self.mine(&Entity::subscription(subscription));
-        fold(subscription, facts, links)
+    pub fn state(&self, root: &Entity) -> State {
+        let (facts, links) = self.mine(root);
+        fold(&root.id, facts, links)
     }
 
     /// A chain of the book of some buyer.
     pub fn chain(&self, book: &str, id: &str, source: &str, rules: &Rules) -> State {
-        let (facts, links) = self.mine(&Entity::new(EntityKind::Book, book));
-        let book = fold(book, facts, links);
+        let book = self.state(&Entity::new(EntityKind::Book, book));
         chains::split(&book, source, rules).into_iter().find(|chain| chain.subscription_id == id).unwrap_or_default()
     }
 }
 
 /// Folds delivery by delivery, onto what is held where that is allowed, anew where it is not;
-/// answers with the state and how often each happened.
-pub fn step_by_step(batches: &[&[Delivery]], subscription: &str) -> (State, usize, usize) {
+/// answers with the state of a subscription or a book, and how often each happened.
+pub fn step_by_step(batches: &[&[Delivery]], root: &Entity) -> (State, usize, usize) {
     let mut heard = Heard::default();
     let mut held: Option<State> = None;
     let mut folded: BTreeMap<(i64, String), ()> = BTreeMap::new();
@@ -104,7 +103,7 @@ pub fn step_by_step(batches: &[&[Delivery]], subscription: &str) -> (State, usiz
     for batch in batches {
         let before = heard.keys.len();
         batch.iter().for_each(|delivery| heard.deliver(delivery));
-        let (facts, links) = heard.mine(&Entity::subscription(subscription));
+        let (facts, links) = heard.mine(root);
         let key = |r: &Recorded| (r.position, entity_and_identity(&r.fact));
         let fresh: Vec<Recorded> = facts.iter().filter(|r| !folded.contains_key(&key(r))).cloned().collect();
         folded.extend(facts.iter().map(|r| (key(r), ())));
@@ -118,7 +117,7 @@ pub fn step_by_step(batches: &[&[Delivery]], subscription: &str) -> (State, usiz
             }
             _ => {
                 anew += 1;
-                fold(subscription, facts, links)
+                fold(&root.id, facts, links)
             }
         });
     }

@@ -1,6 +1,7 @@
 //! Orders, refunds, disputes, customers.
 
 use super::*;
+use crate::domain::state::{Recorded, fold};
 
 fn order(changes: Value) -> Value {
     let line = json!({"id":1,"sku":"PRO","variant_id":2,"product_id":3,"quantity":3,"current_quantity":2});
@@ -177,6 +178,48 @@ fn disputes() {
         // The body's only time is that of the beginning.
         assert_eq!(fact.key.at, instant(TRIGGERED_AT));
     }
+}
+
+/// No header is signed: a body sent once more, under another id, topic and time, is no news.
+#[test]
+fn what_is_told_again_is_known_by_its_body() {
+    let said = |topic: &str, status: &str, at: &str, id: &str| {
+        let body = json!({"id":9,"order_id":8,"type":"chargeback","status":status});
+        let own = [("x-shopify-triggered-at", at), ("x-shopify-webhook-id", id)];
+        about(&try_translated(topic, &body, &own).unwrap(), "dp:9").clone()
+    };
+    let first = said("disputes/create", "needs_response", "2026-01-05T10:00:00Z", "w1");
+    let again = said("disputes/update", "needs_response", "2026-02-05T10:00:00Z", "w2");
+    let won = said("disputes/update", "won", "2026-01-09T10:00:00Z", "w3");
+    assert_eq!(first.identity, again.identity);
+    assert_ne!(first.identity, won.identity);
+    assert!(first.by_event_clock && won.by_event_clock);
+    // An order has a clock of its own; the buyer in it has none that counts.
+    let sold = translated("orders/paid", &order(json!({})));
+    assert!(!about(&sold, "ord:820982911946154508").by_event_clock);
+    assert!(about(&sold, "cus:115310627314723954").by_event_clock);
+}
+
+/// `updated_at` has whole seconds; `X-Shopify-Triggered-At` tells what came last inside one.
+#[test]
+fn of_two_edits_in_one_second_the_later_one_stands() {
+    let line = |left: i64| json!([{"id":1,"sku":"PRO","variant_id":2,"quantity":5,"current_quantity":left}]);
+    let told = [("paid", 5, "10:00:00.100", "b"), ("paid", 3, "10:00:00.900", "a"), ("voided", 3, "10:00:00.950", "0")];
+    let mut left = Vec::new();
+    for upto in 1..=told.len() {
+        let facts = told[..upto].iter().rev().map(|(word, quantity, at, id)| {
+            let body = order(json!({"financial_status":word,"line_items":line(*quantity)}));
+            let at = format!("2026-01-05T{at}Z");
+            let own = [("x-shopify-triggered-at", at.as_str()), ("x-shopify-webhook-id", id)];
+            let fact = about(&try_translated("orders/updated", &body, &own).unwrap(), "ord:820982911946154508").clone();
+            Recorded { position: 1, fact }
+        });
+        let state = fold("115310627314723954", facts.collect(), []);
+        let payment = &state.payments["ord:820982911946154508"].payment;
+        left.push((payment.status, payment.items[0].quantity));
+    }
+    let expected = [(PaymentStatus::Paid, Some(5)), (PaymentStatus::Paid, Some(3)), (PaymentStatus::Voided, Some(3))];
+    assert_eq!(left, expected);
 }
 
 #[test]
