@@ -112,8 +112,6 @@ pub enum Refusal {
     WrongShop,
     #[error("the delivery is not of a configured organization")]
     WrongOrganization,
-    #[error("the topic header is missing, or does not fit the body")]
-    WrongTopic,
     #[error("the XML holds a document type declaration")]
     Dtd,
     #[error("the delivery may hold a session that cannot be cut out for sure; switch Send Session ID off")]
@@ -122,7 +120,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every one there is.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 10] = [
         Self::MissingSignature,
         Self::MalformedSignature,
         Self::WrongSignature,
@@ -131,7 +129,6 @@ impl Refusal {
         Self::WrongUrlToken,
         Self::WrongShop,
         Self::WrongOrganization,
-        Self::WrongTopic,
         Self::Dtd,
         Self::SessionId,
     ];
@@ -148,7 +145,6 @@ impl Refusal {
             Self::WrongUrlToken => "wrong_url_token",
             Self::WrongShop => "wrong_shop",
             Self::WrongOrganization => "wrong_organization",
-            Self::WrongTopic => "wrong_topic",
             Self::Dtd => "dtd",
             Self::SessionId => "session_id",
         }

@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::wire::{Clock, Event, reference};
-use super::{contracts, orders};
+use super::{contracts, orders, topic};
 use crate::domain::fact::{CustomerFacts, Entity, EntityKind, FactBody, Translation};
 use crate::providers::out::{Out, rank};
 use crate::providers::{SourceSettings, Unreadable, json};
@@ -79,7 +79,10 @@ pub fn translate(
     let event = Event::read(part, headers)?;
     match Meaning::of(&event.topic) {
         None => Ok(Translation { unknown_type: true, ..Translation::default() }),
-        Some(meaning) => Reading::new(&event, settings).read(meaning),
+        Some(meaning) => {
+            topic::check(&event.topic, &json::object(json::utf8(part)?)?)?;
+            Reading::new(&event, settings).read(meaning)
+        }
     }
 }
 
