@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::coverage::{self, Coverage, Loss};
-use super::dates::{first_date_at_or_after, midnight, valid_until};
+use super::dates::{Interval, first_date_at_or_after, midnight, valid_until};
 use super::fact::{DisputeStatus, Item, Snapshot, Status};
 use super::overrides::{self, Effect};
 use super::rules::{CancelWhen, ExtendOn, Mapping, OnCancel, OnLoss, OnPause, Policy, Rules, SeatMode};
@@ -124,7 +124,7 @@ pub fn of_item(
     let look = (!state.rows.is_empty()).then(|| Terms::of(state, Some(&mapping)).look(now, at_once(policy)));
     let judged = match &look {
         Some(look) => by_rows::judge(state, look, &mapping, source, policy, now),
-        None => judge(state, item, source, policy, now),
+        None => judge(state, Sold::of(item, &mapping), source, policy, now),
     };
     let verdict = overridden(judged, &effect);
     let seats = seats(&mapping, look.as_ref().map_or(item.quantity, |look| look.quantity));
@@ -135,7 +135,7 @@ pub fn of_item(
     let next_transition_at = [own, effect.next].into_iter().flatten().min();
     Some(Entitlement {
         standing: verdict.standing,
-        license_type: mapping.license_type.clone().or_else(|| (!item.one_off).then(|| "subscription".to_owned())),
+        license_type: mapping.type_of(item),
         product_code: mapping.product_code,
         policy_code: mapping.policy_code,
         seat_mode: mapping.seats,
@@ -178,40 +178,69 @@ fn overridden(verdict: Verdict, effect: &Effect) -> Verdict {
 }
 
 /// A fixed number of the catalog outranks the provider's quantity; quantities below one seat
-/// are left to the license's policy.
+/// are left to the license's policy, unless each unit is a license of its own.
 fn seats(mapping: &Mapping, quantity: Option<i64>) -> Option<i64> {
-    mapping.fixed_seats.or(quantity).filter(|q| *q >= 1)
+    let least = i64::from(mapping.seats != SeatMode::Licenses);
+    mapping.fixed_seats.or(quantity).filter(|q| *q >= least)
 }
 
 fn at_once(policy: Policy) -> bool {
     policy.cancel_when == CancelWhen::AtOnce
 }
 
-fn judge(state: &State, item: &Item, source: SourceContext<'_>, policy: Policy, now: DateTime<Utc>) -> Verdict {
+/// An item, and how long it lasts where it was bought once and not for ever.
+#[derive(Clone, Copy)]
+struct Sold<'a> {
+    item: &'a Item,
+    period: Option<Interval>,
+}
+
+impl<'a> Sold<'a> {
+    fn of(item: &'a Item, mapping: &Mapping) -> Self {
+        Self { item, period: mapping.period.filter(|_| item.one_off && !mapping.is_perpetual()) }
+    }
+
+    /// Its coverage; one with a period is counted from when it was paid.
+    fn coverage(self, state: &State, policy: Policy) -> Coverage {
+        let mut coverage = coverage::of(state, self.item, |loss| counts(policy, loss));
+        let Some(period) = self.period else { return coverage };
+        let end = |payment: &String| Some(period.after(state.payments.get(payment)?.paid_at?));
+        if coverage.forever {
+            coverage.paid_through = coverage.payment.as_ref().and_then(end);
+            coverage.forever = coverage.paid_through.is_none();
+        }
+        if let Some(lost) = &mut coverage.lost {
+            lost.until = end(&lost.payment).unwrap_or(lost.until);
+        }
+        coverage
+    }
+}
+
+fn judge(state: &State, sold: Sold<'_>, source: SourceContext<'_>, policy: Policy, now: DateTime<Utc>) -> Verdict {
     let Some(snapshot) = state.snapshot.as_ref().map(|s| &s.value) else { return Verdict::nothing("no_snapshot") };
     if source.live && !snapshot.livemode {
         return Verdict::nothing("test_mode");
     }
-    if let Some(verdict) = ended(state, item, snapshot, policy, now).or_else(|| suspended(state, snapshot, policy)) {
-        return dated(verdict, state, item, policy);
+    if let Some(verdict) = ended(state, sold, snapshot, policy, now).or_else(|| suspended(state, snapshot, policy)) {
+        return dated(verdict, state, sold, policy);
     }
     match snapshot.status {
         Status::Incomplete => Verdict::nothing("incomplete"),
         Status::Unknown => Verdict::nothing("unknown_status"),
-        _ => by_coverage(state, item, snapshot, policy, now),
+        _ => by_coverage(state, sold, snapshot, policy, now),
     }
 }
 
 /// The end: the provider's word, or a scheduled cancellation whose instant has come.
-fn ended(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, now: DateTime<Utc>) -> Option<Verdict> {
+fn ended(state: &State, sold: Sold<'_>, snapshot: &Snapshot, policy: Policy, now: DateTime<Utc>) -> Option<Verdict> {
     let scheduled = snapshot.cancel_at.is_some_and(|at| at <= now || at_once(policy));
     let runs_out = || {
         snapshot.runs_out
             && policy.cancel_when == CancelWhen::PeriodEnd
-            && covered(state, item, snapshot, policy).paid_through.is_some_and(|end| end > now)
+            && covered(state, sold, snapshot, policy).paid_through.is_some_and(|end| end > now)
     };
     // With a customer Stripe deletes everything that it still would have paid for.
-    let deleted_at = state.customer_deleted_at().filter(|_| !item.one_off);
+    let deleted_at = state.customer_deleted_at().filter(|_| !sold.item.one_off);
     if !scheduled && deleted_at.is_none() && (snapshot.status != Status::Canceled || runs_out()) {
         return None;
     }
@@ -244,8 +273,8 @@ fn suspended(state: &State, snapshot: &Snapshot, policy: Policy) -> Option<Verdi
 }
 
 /// An ended or suspended line still shows how far it was paid; its date is not compared.
-fn dated(mut verdict: Verdict, state: &State, item: &Item, policy: Policy) -> Verdict {
-    verdict.paid_through = coverage::of(state, item, |loss| counts(policy, loss)).paid_through;
+fn dated(mut verdict: Verdict, state: &State, sold: Sold<'_>, policy: Policy) -> Verdict {
+    verdict.paid_through = sold.coverage(state, policy).paid_through;
     let trial_end = state.snapshot.as_ref().and_then(|s| s.value.trial_end);
     verdict.is_trial = trial_end.is_some_and(|t| verdict.paid_through.is_none_or(|p| p <= t));
     verdict
@@ -260,8 +289,8 @@ fn counts(policy: Policy, loss: Loss) -> bool {
     }
 }
 
-fn by_coverage(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, now: DateTime<Utc>) -> Verdict {
-    let coverage = covered(state, item, snapshot, policy);
+fn by_coverage(state: &State, sold: Sold<'_>, snapshot: &Snapshot, policy: Policy, now: DateTime<Utc>) -> Verdict {
+    let coverage = covered(state, sold, snapshot, policy);
     if coverage.forever {
         return Verdict { standing: Standing::Active, switch: Switch::On, ..Verdict::nothing("paid") };
     }
@@ -278,7 +307,7 @@ fn by_coverage(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, 
         return Verdict { paid_through: end, ..Verdict::off(Standing::Ended, reason) };
     }
     let Some(paid_through) = end else {
-        return Verdict::nothing(if item.metered { "metered" } else { "not_paid_yet" });
+        return Verdict::nothing(if sold.item.metered { "metered" } else { "not_paid_yet" });
     };
     let is_trial = snapshot.trial_end.is_some_and(|t| paid_through <= t);
     let paid_date = valid_until(paid_through, policy.grace_days);
@@ -298,11 +327,11 @@ fn by_coverage(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, 
 }
 
 /// The coverage that the policy extends on.
-fn covered(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy) -> Coverage {
-    let mut coverage = coverage::of(state, item, |loss| counts(policy, loss));
+fn covered(state: &State, sold: Sold<'_>, snapshot: &Snapshot, policy: Policy) -> Coverage {
+    let mut coverage = sold.coverage(state, policy);
     let runs = matches!(snapshot.status, Status::Trialing | Status::Active | Status::PastDue);
     if policy.extend_on == ExtendOn::Period && runs && coverage.lost.is_none() {
-        coverage.paid_through = snapshot.paid_through.or(item.period_end).or(coverage.paid_through);
+        coverage.paid_through = snapshot.paid_through.or(sold.item.period_end).or(coverage.paid_through);
     }
     coverage
 }

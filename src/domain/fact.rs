@@ -273,6 +273,9 @@ pub const INTEGRATION_KEYS: [&str; 7] = [
     "valid_duration",
 ];
 
+/// The attribute that holds the features of a Shopify SKU, `Feature1:Feature2`.
+pub const SKU_FEATURES: &str = "features";
+
 /// The state of one payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -335,6 +335,15 @@ fn one_license_per_unit_where_the_catalog_says_so() {
     let four: Vec<LicenseRecord> = three.iter().cloned().chain([record("PRO", 4, 1, Some(observed(4)))]).collect();
     assert_eq!(plan(&four), ["disable 4"]);
     assert_eq!(plan(&[three[0].clone(), three[1].clone(), off_by_us(three[2].clone())]), ["enable 3"]);
+    let left = |quantity: Option<i64>, held: &[LicenseRecord]| {
+        let mut facts = month(Status::Active, "price_pro");
+        let item = Item { quantity, ..item("si_1", "price_pro", 0, ("03-01", "04-01")) };
+        facts.push(shown("03-02", snapshot(Status::Active, vec![item])));
+        told(&planned_by(&rules, facts, held))
+    };
+    assert_eq!(left(Some(0), &[]), [] as [&str; 0], "none left, none made");
+    assert_eq!(left(Some(0), &three[..1]), ["disable 1"]);
+    assert_eq!(left(None, &[]), ["create shop:sub_1:PRO"], "not counted");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::translate::Reading;
 use super::wire::{Clock, reference};
 use crate::domain::fact::{
     Dispute, DisputeStatus, Entity, EntityKind, FactBody, Item, Payment, PaymentStatus, ProductRef, Purchase, Refund,
+    SKU_FEATURES,
 };
 use crate::providers::json::hundredths;
 use crate::providers::out::rank;
@@ -96,7 +97,8 @@ fn items(order: &Value) -> Result<Vec<Item>, Unreadable> {
         let named = [("sku", json::text_at(line, "sku")), ("variant", id("variant_id")), ("product", id("product_id"))];
         let keys = named.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
         let item_id = ["variant_id", "product_id", "id"].into_iter().find_map(id).unwrap_or_else(|| "main".to_owned());
-        let product = ProductRef { keys, attributes: BTreeMap::new() };
+        let attributes = json::text_at(line, "sku").map(|sku| integration_keys(&sku)).unwrap_or_default();
+        let product = ProductRef { keys, attributes };
         let new = || Item {
             item_id: item_id.clone(),
             product,
@@ -110,6 +112,16 @@ fn items(order: &Value) -> Result<Vec<Item>, Unreadable> {
         item.quantity = item.quantity.map(|held| held.saturating_add(quantity));
     }
     Ok(items.into_values().collect())
+}
+
+/// What LicenseSpring's own Shopify app reads in a SKU: `ProductCode:Feature1:Feature2`. It counts
+/// where the source has `integration_keys = true`.
+/// <https://docs.licensespring.com/integrations/shopify>
+fn integration_keys(sku: &str) -> BTreeMap<String, String> {
+    let (code, features) = sku.split_once(':').unwrap_or((sku, ""));
+    let keys = [("product_short_code", code.trim()), (SKU_FEATURES, features.trim())];
+    let said = keys.into_iter().filter(|(_, value)| !value.is_empty());
+    said.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 /// <https://shopify.dev/docs/api/admin-rest/latest/resources/refund>. A refund may be money

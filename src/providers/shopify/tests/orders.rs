@@ -1,6 +1,7 @@
 //! Orders, refunds, disputes, customers.
 
 use super::*;
+use crate::domain::rules::Rules;
 use crate::domain::state::{Recorded, fold};
 
 fn order(changes: Value) -> Value {
@@ -26,7 +27,8 @@ fn an_order_is_a_payment_of_its_items_by_a_customer() {
     assert_eq!((payment.status, payment.amount_paid), (PaymentStatus::Paid, Some(1495)));
     let item = &payment.items[0];
     assert_eq!((&*item.item_id, item.quantity), ("2", Some(2)));
-    assert_eq!(json!(item.product), json!({"sku":"PRO","variant":"2","product":"3"}));
+    let keys = json!({"product_short_code":"PRO"});
+    assert_eq!(json!(item.product), json!({"sku":"PRO","variant":"2","product":"3","attributes":keys}));
     assert_eq!(
         links(&translation),
         ["ord:820982911946154508 > book:115310627314723954", "book:115310627314723954 > cus:115310627314723954"]
@@ -86,6 +88,24 @@ fn items_are_variants_and_what_is_gone_is_down_to_nothing() {
         let body = order(json!({"line_items":[line(json!({"quantity":quantity}))]}));
         assert!(try_translated("orders/paid", &body, &[]).is_err());
     }
+}
+
+/// `ProductCode:Feature1:Feature2`, as LicenseSpring's own app for Shopify reads it, and only
+/// where the source is told to.
+#[test]
+fn an_sku_names_product_and_features_where_integration_keys_are_switched_on() {
+    let mapped = |sku: &str, is_on: bool| {
+        let line = json!({"id":1,"sku":sku,"variant_id":2,"quantity":1});
+        let payment = payment_of(&translated("orders/paid", &order(json!({"line_items":[line]}))));
+        let rules: Rules = serde_json::from_value(json!({"integration_keys":{"shop":is_on}})).unwrap();
+        rules.map("shop", &payment.items[0].product).map(|m| (m.product_code, m.features))
+    };
+    let features = |codes: &[&str]| Some(codes.iter().map(ToString::to_string).collect::<Vec<_>>());
+    assert_eq!(mapped("PRO", true), Some(("PRO".into(), None)));
+    assert_eq!(mapped(" PRO : Export:Api ", true), Some(("PRO".into(), features(&["Api", "Export"]))));
+    assert_eq!(mapped("PRO::", true), Some(("PRO".into(), None)));
+    assert_eq!(mapped(":Export", true), None);
+    assert_eq!(mapped("PRO:Export", false), None);
 }
 
 #[test]
