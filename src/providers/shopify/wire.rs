@@ -90,7 +90,7 @@ pub struct Clock {
 
 impl Event {
     pub fn read(part: &[u8], headers: &[(String, String)]) -> Result<Self, Unreadable> {
-        let body: Value = json::object(json::utf8(part)?)?;
+        let body: Value = json::whole_object(json::utf8(part)?)?;
         let header = |name| filled(Request { headers, body: part, url_token: None }.header(name));
         let topic = header(TOPIC).ok_or_else(|| json::unreadable("a delivery without a topic"))?;
         let family = topic.split_once('/').map_or(topic, |(family, _)| family);
