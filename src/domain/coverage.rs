@@ -63,7 +63,7 @@ pub fn of(state: &State, item: &Item, counts: impl Fn(Loss) -> bool) -> Coverage
     let mut coverage = latest(state, &counts, item, |line| belongs(line, item));
     let has_no_line = coverage.paid_through.is_none() && coverage.lost.is_none();
     if has_no_line && matches!(snapshot.status, Status::Active | Status::Trialing) {
-        coverage = inherited(latest(state, &counts, item, |_| true), item);
+        coverage = inherited(latest(state, &counts, item, is_of_a_period), item);
     }
     // What was given back is not waived: only a period beyond it is.
     let waived =
@@ -209,6 +209,12 @@ fn in_arrears(state: &State, line: &PaymentLine) -> bool {
 /// Paid once, and voided since: an order that was canceled.
 fn was_taken_back(payment: &PaymentState) -> bool {
     payment.payment.status == PaymentStatus::Voided && payment.paid_at.is_some() && !payment.waived
+}
+
+/// A line of a subscription's period: it names its item, or stands for those that a list which was
+/// cut off does not show. What was billed by hand beside it buys nobody time.
+fn is_of_a_period(line: &PaymentLine) -> bool {
+    line.start < line.end && (line.item_id.is_some() || line.price.is_none())
 }
 
 /// By item id; by price where the line names no item; by period where it names neither, as of a
