@@ -151,6 +151,10 @@ fn the_period_is_lost_with_the_payment_that_opened_it() {
 fn an_order_that_is_canceled_closes_what_it_opened() {
     let canceled = on("04-02", "order.canceled", order("o1", "04-02", json!("s1")));
     check("canceled", &[canceled], "04-03", "PRO ended refunded until -");
+    // Inside one `changed`, what was told later is later.
+    let at_once =
+        with(on("04-01", "order.canceled", order("o1", "04-01", json!("s1"))), json!({"created":noon("04-02")}));
+    check("canceled, its `changed` left as it was", &[at_once], "04-03", "PRO ended refunded until -");
     let other = on("04-02", "order.canceled", order("o7", "04-02", json!("s1")));
     check("one that was never completed", &[other], "04-03", "PRO active paid until 05-01");
 }
