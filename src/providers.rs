@@ -77,6 +77,8 @@ pub struct SourceSettings {
     pub livemode: bool,
     /// Shopify: the shop's own `*.myshopify.com`.
     pub shop_domain: Option<String>,
+    /// Shopify: source names of orders that a subscription app charged, beside the usual ones.
+    pub renewal_sources: Vec<String>,
     /// The last path segment that every delivery of this source must have been posted to.
     pub url_token: Option<SecretString>,
     /// Salesforce: the orgs that may post here.

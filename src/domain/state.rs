@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::fact::{
-    CustomerFacts, Dispute, Entity, Fact, FactBody, FactKey, Item, Link, Payment, PaymentStatus, Refund, Snapshot,
-    Status,
+    CustomerFacts, Dispute, Entity, Fact, FactBody, FactKey, Item, Link, Payment, PaymentStatus, Purchase, Refund,
+    Snapshot, Status,
 };
 use super::instant::{Sighting, decide};
 use super::overrides::Override;
@@ -235,7 +235,10 @@ impl State {
         if let Some(held) = held {
             // What a later word does not mention stays as it was.
             payment.amount_paid = payment.amount_paid.or(held.payment.amount_paid);
-            payment.purchase = payment.purchase.or(held.payment.purchase);
+            payment.purchase = match (payment.purchase, held.payment.purchase) {
+                (Some(new), Some(held)) if new.is_guess => Some(Purchase { renews: new.renews, ..held }),
+                (new, held) => new.or(held),
+            };
             if payment.items.is_empty() {
                 payment.items.clone_from(&held.payment.items);
             }

@@ -25,7 +25,7 @@ fn order_of((id, when, renews, bought): Made<'_>, status: PaymentStatus) -> Reco
         amount_paid: Some(1_000),
         lines: vec![],
         items: items.collect(),
-        purchase: Some(Purchase { at: at(when), renews }),
+        purchase: Some(Purchase { at: at(when), renews, is_guess: false }),
     };
     fact(Entity::new(EntityKind::Order, id), when, 2, &format!("order {id} {when}"), FactBody::Payment(body))
 }

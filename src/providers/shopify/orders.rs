@@ -43,7 +43,7 @@ pub fn order(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
         amount_paid: json::at(body, "total_price").and_then(hundredths),
         lines: Vec::new(),
         items: items(body)?,
-        purchase: purchase(body),
+        purchase: Some(purchase(reading, clock)),
     };
     reading.say(&order, clock, rank::CHANGES, FactBody::Payment(payment));
     // The order itself says that all is over, also when no refund was heard of.
@@ -62,19 +62,24 @@ fn book(order: &Entity, buyer: Option<&Entity>) -> Entity {
     Entity::new(EntityKind::Book, buyer.map_or_else(|| format!("order-{}", order.id), |buyer| buyer.id.clone()))
 }
 
-/// Source names of orders that a subscription app charged; the first until autumn 2025. The tag
-/// is that of apps that charge through their own checkout.
+/// Source names of orders that a subscription app charged, beside those of the configuration; the
+/// first until autumn 2025. The tag is that of apps that charge through their own checkout.
 const RENEWALS: [&str; 2] = ["subscription_contract", "subscription_contract_checkout_one"];
 const RENEWAL_TAG: &str = "Subscription Recurring Order";
 const FIRST_TAG: &str = "Subscription First Order";
 
-/// When the order was made, and whether by an app. The tags are more exact than the source name.
-fn purchase(order: &Value) -> Option<Purchase> {
-    let at = ["processed_at", "created_at"].iter().find_map(|key| json::instant_at(order, key))?;
-    let tags = json::text_at(order, "tags").unwrap_or_default();
+/// When the order was made, and whether by an app. The tags are more exact than the source name;
+/// they come sorted and may be many, so that what counts may stand far behind.
+fn purchase(reading: &Reading<'_>, clock: Clock) -> Purchase {
+    let order = reading.body;
+    let made = ["processed_at", "created_at"].iter().find_map(|key| json::instant_at(order, key));
+    let tags = json::at(order, "tags").and_then(Value::as_str).unwrap_or_default();
     let tagged = |tag: &str| tags.split(',').any(|t| t.trim().eq_ignore_ascii_case(tag));
-    let charged = json::text_at(order, "source_name").is_some_and(|name| RENEWALS.contains(&name.as_str()));
-    Some(Purchase { at, renews: tagged(RENEWAL_TAG) || (charged && !tagged(FIRST_TAG)) })
+    let is_renewal =
+        |name: &String| RENEWALS.contains(&name.as_str()) || reading.settings.renewal_sources.contains(name);
+    let charged = json::text_at(order, "source_name").is_some_and(|name| is_renewal(&name));
+    let renews = tagged(RENEWAL_TAG) || (charged && !tagged(FIRST_TAG));
+    Purchase { at: made.unwrap_or(clock.at), is_guess: made.is_none(), renews }
 }
 
 /// Money that went back was paid before; what became of it is in the refunds.

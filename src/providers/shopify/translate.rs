@@ -90,15 +90,16 @@ pub fn translate(
 pub struct Reading<'a> {
     pub event: &'a Event,
     pub body: &'a Value,
+    pub settings: &'a SourceSettings,
     /// A test delivery in a live source: nothing of it counts as money.
     pub worthless: bool,
     pub out: Out,
 }
 
 impl<'a> Reading<'a> {
-    fn new(event: &'a Event, settings: &SourceSettings) -> Self {
+    fn new(event: &'a Event, settings: &'a SourceSettings) -> Self {
         let out = Out::new(event.id.clone(), event.api_version.clone(), event.content.clone());
-        Self { event, body: &event.body, worthless: event.is_test && settings.livemode, out }
+        Self { event, body: &event.body, settings, worthless: event.is_test && settings.livemode, out }
     }
 
     fn read(mut self, meaning: Meaning) -> Result<Translation, Unreadable> {
@@ -150,7 +151,11 @@ impl<'a> Reading<'a> {
         };
         let of = |holder: Option<&Value>, path: &str| json::text_at(holder?, path);
         let facts = CustomerFacts {
-            email: ["email", "contact_email"].iter().find_map(|key| of(order, key)).or_else(|| of(customer, "email")),
+            email: ["email", "contact_email"]
+                .iter()
+                .find_map(|key| of(order, key))
+                .or_else(|| of(customer, "email"))
+                .or_else(|| noted_email(order?)),
             first_name: of(customer, "first_name"),
             last_name: of(customer, "last_name"),
             company: of(order, "billing_address/company").or_else(|| of(customer, "default_address/company")),
@@ -162,4 +167,15 @@ impl<'a> Reading<'a> {
         }
         Ok(())
     }
+}
+
+/// Names, letters alone, under which a checkout notes whom the license is for.
+const NOTED: [&str; 4] = ["email", "customeremail", "contactemail", "licenseemail"];
+
+/// The address that a checkout asked for itself and wrote into the order's attributes.
+fn noted_email(order: &Value) -> Option<String> {
+    let letters = |name: &str| name.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
+    let is_noted = |note: &&Value| json::text_at(note, "name").is_some_and(|name| NOTED.contains(&&*letters(&name)));
+    let notes = json::list(order, "note_attributes").iter().filter(is_noted);
+    notes.filter_map(|note| json::text_at(note, "value")).find(|value| value.contains('@'))
 }

@@ -253,3 +253,59 @@ fn the_rest_is_noted() {
     assert_eq!(translated("app/uninstalled", &json!({"id":1})), Translation::default());
     assert!(translated("products/update", &json!({"id":1})).unknown_type);
 }
+
+/// Apps come and go, and Shopify has renamed its own before.
+#[test]
+fn more_sources_of_renewals_can_be_configured() {
+    let body = order(json!({"source_name":"some_app","created_at":"2026-01-05T09:00:00Z"})).to_string();
+    let renews = |names: &[&str]| {
+        let renewal_sources = names.iter().map(ToString::to_string).collect();
+        let settings = SourceSettings { renewal_sources, ..settings(&[SECRET]) };
+        let headers = headers("orders/paid", body.as_bytes(), &[]);
+        payment_of(&Shopify.translate(body.as_bytes(), &headers, &settings).unwrap()).purchase.unwrap().renews
+    };
+    assert_eq!((renews(&[]), renews(&["other", "some_app"])), (false, true));
+    // Tags are sorted, and may be many.
+    let many: Vec<String> = (0..200).map(|n| format!("Campaign {n:03}")).collect();
+    let tags = format!("{}, Subscription Recurring Order", many.join(", "));
+    let late = payment_of(&translated("orders/paid", &order(json!({"tags":tags}))));
+    assert!(late.purchase.unwrap().renews);
+}
+
+#[test]
+fn an_order_that_does_not_say_when_it_was_made_counts_from_its_first_telling() {
+    let told = |updated_at: Value, triggered_at: &str| {
+        let body = order(json!({"updated_at":updated_at}));
+        let own = [("x-shopify-triggered-at", triggered_at)];
+        let translation = try_translated("orders/updated", &body, &own).unwrap();
+        Recorded { position: 1, fact: about(&translation, "ord:820982911946154508").clone() }
+    };
+    let first = told(json!("2026-01-05T10:00:00Z"), "2026-01-05T10:00:03Z");
+    let later = told(json!("2026-02-05T10:00:00Z"), "2026-02-05T10:00:03Z");
+    let made = |facts: Vec<Recorded>| {
+        let state = fold("b", facts, []);
+        state.payments["ord:820982911946154508"].payment.purchase.unwrap().at
+    };
+    assert_eq!(made(vec![first.clone(), later.clone()]), instant("2026-01-05T10:00:00Z"));
+    assert_eq!(made(vec![later, first]), instant("2026-01-05T10:00:00Z"));
+    assert_eq!(made(vec![told(json!(null), "2026-01-05T10:00:03Z")]), instant("2026-01-05T10:00:03Z"));
+}
+
+#[test]
+fn the_address_of_a_buyer_is_looked_for_in_order() {
+    let notes = json!([{"name":"gift","value":"x@example.com"},{"name":"License E-Mail","value":"none"},
+        {"name":"license_email","value":"note@example.com"}]);
+    let full = json!({"email":"a@example.com","contact_email":"b@example.com","customer":{"id":1,"email":"c@example.com"},"note_attributes":notes});
+    for (missing, expected) in
+        [(0, "a@example.com"), (1, "b@example.com"), (2, "c@example.com"), (3, "note@example.com")]
+    {
+        let mut body = order(full.clone());
+        for path in ["/email", "/contact_email", "/customer/email"].into_iter().take(missing) {
+            *body.pointer_mut(path).unwrap() = json!(null);
+        }
+        match &about(&translated("orders/paid", &body), "cus:1").body {
+            FactBody::Customer(facts) => assert_eq!(facts.email.as_deref(), Some(expected)),
+            other => panic!("{other:?}"),
+        }
+    }
+}
