@@ -76,8 +76,10 @@ impl Heard {
     fn mine(&self, root: &Entity) -> (Vec<Recorded>, Vec<Link>) {
         let closure = self.closure(root);
         let facts = self.facts.iter().filter(|r| closure.contains(&r.fact.entity)).cloned().collect();
-        let links =
-            self.links.iter().filter(|l| closure.contains(&l.child) && closure.contains(&l.parent)).cloned().collect();
+        // An order of a book may be claimed by a subscription, which is no part of the book.
+        let claims = |l: &Link| root.kind == EntityKind::Book && l.parent.kind == EntityKind::Subscription;
+        let is_mine = |l: &&Link| closure.contains(&l.child) && (closure.contains(&l.parent) || claims(l));
+        let links = self.links.iter().filter(is_mine).cloned().collect();
         (facts, links)
     }
 
