@@ -366,3 +366,30 @@ fn what_was_bought_once_for_a_time_lasts_that_time() {
     assert_eq!(ask(back(), &plain, "03-10"), "Ended refunded until - ");
     assert_eq!(ask(vec![], &month(json!("perpetual")), "04-10"), "Active paid until - perpetual");
 }
+
+#[test]
+fn what_the_policy_flags_is_shown_and_changes_nothing() {
+    use DisputeStatus::{Lost, Open, Won};
+    let flag = |more: Vec<Recorded>, policy: &Value, now: &str| {
+        let facts = [shown("03-01", month(Status::Active)), bought()].into_iter().chain(more).collect();
+        let e = of(facts, policy.clone(), now);
+        (e.switch == On, e.flag.unwrap_or_default())
+    };
+    let flags = json!({"on_refund": "flag", "on_dispute": "flag"});
+    let keeps = json!({"on_refund": "keep", "on_refund_partial": "keep", "on_dispute": "keep"});
+    for (name, more, flagged) in [
+        ("nothing", vec![], ""),
+        ("in part", vec![given_back(1, "03-05", 300)], "refunded_in_part"),
+        ("all", vec![given_back(1, "03-05", 1_000)], "refunded"),
+        ("disputed", vec![dispute(1, "03-05", Open)], "dispute"),
+        ("won", vec![dispute(1, "03-05", Won)], ""),
+        ("lost", vec![dispute(1, "03-05", Lost)], "dispute_lost"),
+    ] {
+        assert_eq!(flag(more.clone(), &flags, "03-10"), (true, flagged.to_owned()), "{name}");
+        assert_eq!(flag(more, &keeps, "03-10"), (true, String::new()), "{name}, kept");
+    }
+    let part = || vec![given_back(1, "03-05", 300)];
+    assert_eq!(flag(part(), &json!({}), "03-10").1, "refunded_in_part", "by default");
+    assert_eq!(flag(part(), &flags, "04-02").1, "", "of a period that is over");
+    assert_eq!(flag(vec![given_back(1, "03-05", 1_000)], &json!({}), "03-10"), (false, String::new()));
+}
