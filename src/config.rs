@@ -133,6 +133,8 @@ pub struct Source {
     pub licensespring: Option<String>,
     /// Shopify: `name.myshopify.com`.
     pub shop_domain: Option<String>,
+    /// Shopify: source names of orders that a subscription app charged, beside the usual ones.
+    pub renewal_sources: Vec<String>,
     /// Salesforce: last segment of `/webhooks/{source}/{url_token}`.
     pub url_token: Option<SecretString>,
     /// Salesforce: the organizations that may send; 18 characters each.

@@ -77,6 +77,8 @@ pub struct SourceSettings {
     pub livemode: bool,
     /// Shopify: the shop's own `*.myshopify.com`.
     pub shop_domain: Option<String>,
+    /// Shopify: source names of orders that a subscription app charged, beside the usual ones.
+    pub renewal_sources: Vec<String>,
     /// The last path segment that every delivery of this source must have been posted to.
     pub url_token: Option<SecretString>,
     /// Salesforce: the orgs that may post here.
@@ -112,8 +114,6 @@ pub enum Refusal {
     WrongShop,
     #[error("the delivery is not of a configured organization")]
     WrongOrganization,
-    #[error("the topic header is missing, or does not fit the body")]
-    WrongTopic,
     #[error("the XML holds a document type declaration")]
     Dtd,
     #[error("the delivery may hold a session that cannot be cut out for sure; switch Send Session ID off")]
@@ -122,7 +122,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every one there is.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 10] = [
         Self::MissingSignature,
         Self::MalformedSignature,
         Self::WrongSignature,
@@ -131,7 +131,6 @@ impl Refusal {
         Self::WrongUrlToken,
         Self::WrongShop,
         Self::WrongOrganization,
-        Self::WrongTopic,
         Self::Dtd,
         Self::SessionId,
     ];
@@ -148,7 +147,6 @@ impl Refusal {
             Self::WrongUrlToken => "wrong_url_token",
             Self::WrongShop => "wrong_shop",
             Self::WrongOrganization => "wrong_organization",
-            Self::WrongTopic => "wrong_topic",
             Self::Dtd => "dtd",
             Self::SessionId => "session_id",
         }

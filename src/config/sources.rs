@@ -130,6 +130,7 @@ fn source(name: &str, mut section: Section<'_>, around: &Around<'_>) -> Source {
         mode: section.get_or("mode", SourceMode::Live),
         licensespring: account_of(&mut section, around.accounts),
         shop_domain: section.text("shop_domain"),
+        renewal_sources: section.get("renewal_sources").unwrap_or_default(),
         url_token: url_token(&mut section),
         organization_ids: organization_ids(&mut section),
         fields: fields(&mut section),

@@ -85,7 +85,7 @@ fn defaults_are_those_of_the_contract() {
 
 #[test]
 fn a_full_file_is_read() {
-    let text = GOOD.replace("[sources.stripe-main]", "[sources.old]\nprovider = \"shopify\"\nsecrets = [{ env = \"WHSEC\" }]\nshop_domain = \"a.myshopify.com\"\nsilence_hours = 48\nlicensespring = \"main\"\n[sources.sf]\nprovider = \"salesforce\"\nurl_token = { env = \"TOKEN\" }\norganization_ids = [\"00D000000000001AAA\"]\nlicensespring = \"main\"\n[sources.sf.fields.Asset]\nproduct_code = \"Code__c\"\n[sources.stripe-main]");
+    let text = GOOD.replace("[sources.stripe-main]", "[sources.old]\nprovider = \"shopify\"\nsecrets = [{ env = \"WHSEC\" }]\nshop_domain = \"a.myshopify.com\"\nrenewal_sources = [\"some_app\"]\nsilence_hours = 48\nlicensespring = \"main\"\n[sources.sf]\nprovider = \"salesforce\"\nurl_token = { env = \"TOKEN\" }\norganization_ids = [\"00D000000000001AAA\"]\nlicensespring = \"main\"\n[sources.sf.fields.Asset]\nproduct_code = \"Code__c\"\n[sources.stripe-main]");
     let text = format!(
         "data_dir = \"/var/lib/x\"\n[database]\nurl = \"postgres://u@h/d\"\n[erasure]\n{text}\nsource = \"sf\"\nperiod = \"1m\"\n[policy.default]\ngrace_days = 0\n[policy.PRO]\non_cancel = \"expire_only\"\n[policy.sf]\n"
     );
@@ -95,6 +95,7 @@ fn a_full_file_is_read() {
     assert!(!config.database.is_embedded() && !config.database.migrate);
     assert_eq!(config.sources["sf"].fields["Asset"]["product_code"], "Code__c");
     assert_eq!(config.sources["old"].silence_hours, Some(48));
+    assert_eq!(config.sources["old"].renewal_sources, ["some_app"]);
     let without: Vec<&str> = config.rules.integration_keys.keys().map(String::as_str).collect();
     assert_eq!(without, ["old"], "a Shopify source; the others have them by rule");
     assert_eq!(config.rules.policy("sf", "PRO").grace_days, 0);

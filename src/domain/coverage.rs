@@ -63,7 +63,7 @@ pub fn of(state: &State, item: &Item, counts: impl Fn(Loss) -> bool) -> Coverage
     let mut coverage = latest(state, &counts, item, |line| belongs(line, item));
     let has_no_line = coverage.paid_through.is_none() && coverage.lost.is_none();
     if has_no_line && matches!(snapshot.status, Status::Active | Status::Trialing) {
-        coverage = inherited(latest(state, &counts, item, |_| true), item);
+        coverage = inherited(latest(state, &counts, item, is_of_a_period), item);
     }
     // What was given back is not waived: only a period beyond it is.
     let waived =
@@ -116,25 +116,49 @@ fn renewed(state: &State, snapshot: &Snapshot) -> Option<DateTime<Utc>> {
     }))
 }
 
-/// Where the snapshot itself says how far it is paid (FastSpring): lost with its last order.
+/// Where the snapshot itself says how far it is paid (FastSpring): lost with the payment that
+/// opened the period, unless another one of its worth followed. What else was charged in it, for
+/// a change of plan or quantity, is only a part of it.
 fn of_snapshot(
     state: &State,
     item: &Item,
     paid_through: Option<DateTime<Utc>>,
     counts: impl Fn(Loss) -> bool,
 ) -> Coverage {
-    let last = state
-        .payments
-        .iter()
-        .filter(|(_, p)| p.payment.status == PaymentStatus::Paid || was_taken_back(p))
-        .max_by(|a, b| a.1.key.cmp(&b.1.key));
-    let Some((payment, _)) = last else { return Coverage { paid_through, ..Coverage::default() } };
-    let how = loss(state, payment, item);
-    if counts(how) {
-        return Coverage { paid_through, payment: Some(payment.clone()), ..Coverage::default() };
+    let period = of_period(state, paid_through);
+    let Some((opening, first)) = period.first() else { return Coverage { paid_through, ..Coverage::default() } };
+    let how = |payment: &str| loss(state, payment, item);
+    let lost = |payment: &str, how| {
+        let lost = paid_through.map(|until| Lost { payment: payment.to_owned(), how, until });
+        Coverage { lost, ..Coverage::default() }
+    };
+    let worth = first.payment.amount_paid;
+    let stands = |(n, (id, p)): &(usize, &Kept<'_>)| (*n == 0 || p.payment.amount_paid >= worth) && counts(how(id));
+    let standing = || period.iter().enumerate().filter(stands);
+    let Some((n, (payment, _))) = standing().find(|(n, _)| *n == 0).or_else(|| standing().last()) else {
+        return lost(opening, how(opening));
+    };
+    let part = period.iter().skip(n + 1).find(|(id, _)| how(id) > Loss::None);
+    match part {
+        Some((part, _)) if !counts(Loss::PartialRefund) => lost(part, Loss::PartialRefund),
+        _ => Coverage { paid_through, payment: Some((*payment).clone()), ..Coverage::default() },
     }
-    let lost = paid_through.map(|until| Lost { payment: payment.clone(), how, until });
-    Coverage { lost, ..Coverage::default() }
+}
+
+/// A payment with its key.
+type Kept<'a> = (&'a String, &'a PaymentState);
+
+/// The payments of the period that ends there, first to last; the last of all, where it is not
+/// known when the period began, or none was made since.
+fn of_period(state: &State, end: Option<DateTime<Utc>>) -> Vec<Kept<'_>> {
+    let interval = state.snapshot.as_ref().and_then(|s| s.value.interval);
+    let paid = |p: &PaymentState| p.payment.status == PaymentStatus::Paid || was_taken_back(p);
+    let mut kept: Vec<Kept<'_>> = state.payments.iter().filter(|(_, p)| paid(p)).collect();
+    kept.sort_by(|a, b| (a.1.paid_at, &a.1.key).cmp(&(b.1.paid_at, &b.1.key)));
+    let begun = interval.zip(end).map(|(interval, end)| interval.before(end));
+    let begun = begun.and_then(|at| at.checked_sub_signed(RENEWAL_EARLY_MAX));
+    let opening = begun.and_then(|begun| kept.iter().position(|(_, p)| p.paid_at >= Some(begun)));
+    kept.split_off(opening.unwrap_or(kept.len().saturating_sub(1)))
 }
 
 /// The end of the counting line with the latest start.
@@ -185,6 +209,12 @@ fn in_arrears(state: &State, line: &PaymentLine) -> bool {
 /// Paid once, and voided since: an order that was canceled.
 fn was_taken_back(payment: &PaymentState) -> bool {
     payment.payment.status == PaymentStatus::Voided && payment.paid_at.is_some() && !payment.waived
+}
+
+/// A line of a subscription's period: it names its item, or stands for those that a list which was
+/// cut off does not show. What was billed by hand beside it buys nobody time.
+fn is_of_a_period(line: &PaymentLine) -> bool {
+    line.start < line.end && (line.item_id.is_some() || line.price.is_none())
 }
 
 /// By item id; by price where the line names no item; by period where it names neither, as of a

@@ -62,6 +62,16 @@ impl Interval {
         };
         end.unwrap_or(start)
     }
+
+    /// Where it began that ends at `end`; at the edge of the calendar, where it ends.
+    #[must_use]
+    pub fn before(self, end: DateTime<Utc>) -> DateTime<Utc> {
+        let start = match self {
+            Self::Days(days) => end.checked_sub_days(Days::new(u64::from(days))),
+            Self::Months(months) => end.checked_sub_months(Months::new(months)),
+        };
+        start.unwrap_or(end)
+    }
 }
 
 #[cfg(test)]
@@ -77,6 +87,13 @@ mod tests {
             ("2026-01-01T00:00:00Z", Interval::Months(u32::MAX), "2026-01-01T00:00:00Z"),
         ] {
             assert_eq!(rfc3339(interval.after(start.parse().unwrap())), end);
+        }
+        for (end, interval, start) in [
+            ("2026-03-31T10:00:00Z", Interval::Months(1), "2026-02-28T10:00:00Z"),
+            ("2026-03-13T10:00:00Z", Interval::Days(14), "2026-02-27T10:00:00Z"),
+            ("2026-01-01T00:00:00Z", Interval::Months(u32::MAX), "2026-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(rfc3339(interval.before(end.parse().unwrap())), start);
         }
     }
 

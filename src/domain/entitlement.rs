@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::coverage::{self, Coverage, Loss};
-use super::dates::{first_date_at_or_after, midnight, valid_until};
-use super::fact::{DisputeStatus, Item, Snapshot, Status};
+use super::dates::{Interval, first_date_at_or_after, midnight, valid_until};
+use super::fact::{DisputeStatus, Entity, EntityKind, Item, Snapshot, Status};
 use super::overrides::{self, Effect};
 use super::rules::{CancelWhen, ExtendOn, Mapping, OnCancel, OnLoss, OnPause, Policy, Rules, SeatMode};
 use super::state::State;
@@ -57,6 +57,10 @@ pub struct Entitlement {
     pub valid_until: Option<NaiveDate>,
     /// Why, in a word: `paid`, `trial`, `canceled`, `refunded`, …
     pub reason: String,
+    /// What a person should look at, in a word: `refunded`, `refunded_in_part`, `dispute`,
+    /// `dispute_lost`, where the policy says `flag`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flag: Option<String>,
     pub next_transition_at: Option<DateTime<Utc>>,
     pub switch: Switch,
     pub on_cancel: OnCancel,
@@ -122,12 +126,14 @@ pub fn of_item(
     let policy = rules.policy(source.name, &mapping.product_code);
     let effect = overrides::effect(&state.overrides, &mapping.product_code, now);
     let look = (!state.rows.is_empty()).then(|| Terms::of(state, Some(&mapping)).look(now, at_once(policy)));
+    let sold = Sold::of(item, &mapping);
     let judged = match &look {
         Some(look) => by_rows::judge(state, look, &mapping, source, policy, now),
-        None => judge(state, item, source, policy, now),
+        None => judge(state, sold, source, policy, now),
     };
     let verdict = overridden(judged, &effect);
     let seats = seats(&mapping, look.as_ref().map_or(item.quantity, |look| look.quantity));
+    let flag = flag(state, sold, policy, now);
     let own = match &look {
         Some(look) => by_rows::next_transition(look, &verdict, now),
         None => next_transition(state, &verdict, now),
@@ -135,7 +141,7 @@ pub fn of_item(
     let next_transition_at = [own, effect.next].into_iter().flatten().min();
     Some(Entitlement {
         standing: verdict.standing,
-        license_type: mapping.license_type.clone().or_else(|| (!item.one_off).then(|| "subscription".to_owned())),
+        license_type: mapping.type_of(item),
         product_code: mapping.product_code,
         policy_code: mapping.policy_code,
         seat_mode: mapping.seats,
@@ -144,6 +150,7 @@ pub fn of_item(
         paid_through: verdict.paid_through,
         valid_until: verdict.valid_until,
         reason: verdict.reason.to_owned(),
+        flag: flag.map(ToOwned::to_owned),
         next_transition_at,
         switch: verdict.switch,
         on_cancel: policy.on_cancel,
@@ -178,40 +185,85 @@ fn overridden(verdict: Verdict, effect: &Effect) -> Verdict {
 }
 
 /// A fixed number of the catalog outranks the provider's quantity; quantities below one seat
-/// are left to the license's policy.
+/// are left to the license's policy, unless each unit is a license of its own.
 fn seats(mapping: &Mapping, quantity: Option<i64>) -> Option<i64> {
-    mapping.fixed_seats.or(quantity).filter(|q| *q >= 1)
+    let least = i64::from(mapping.seats != SeatMode::Licenses);
+    mapping.fixed_seats.or(quantity).filter(|q| *q >= least)
 }
 
 fn at_once(policy: Policy) -> bool {
     policy.cancel_when == CancelWhen::AtOnce
 }
 
-fn judge(state: &State, item: &Item, source: SourceContext<'_>, policy: Policy, now: DateTime<Utc>) -> Verdict {
+/// An item, and how long it lasts where it was bought once and not for ever.
+#[derive(Clone, Copy)]
+struct Sold<'a> {
+    item: &'a Item,
+    period: Option<Interval>,
+}
+
+impl<'a> Sold<'a> {
+    fn of(item: &'a Item, mapping: &Mapping) -> Self {
+        Self { item, period: mapping.period.filter(|_| item.one_off && !mapping.is_perpetual()) }
+    }
+
+    /// Its coverage; one with a period is counted from when it was paid.
+    fn coverage(self, state: &State, counts: impl Fn(Loss) -> bool) -> Coverage {
+        let mut coverage = coverage::of(state, self.item, counts);
+        let Some(period) = self.period else { return coverage };
+        let end = |payment: &String| Some(period.after(state.payments.get(payment)?.paid_at?));
+        if coverage.forever {
+            coverage.paid_through = coverage.payment.as_ref().and_then(end);
+            coverage.forever = coverage.paid_through.is_none();
+        }
+        if let Some(lost) = &mut coverage.lost {
+            lost.until = end(&lost.payment).unwrap_or(lost.until);
+        }
+        coverage
+    }
+}
+
+fn judge(state: &State, sold: Sold<'_>, source: SourceContext<'_>, policy: Policy, now: DateTime<Utc>) -> Verdict {
     let Some(snapshot) = state.snapshot.as_ref().map(|s| &s.value) else { return Verdict::nothing("no_snapshot") };
     if source.live && !snapshot.livemode {
         return Verdict::nothing("test_mode");
     }
-    if let Some(verdict) = ended(state, item, snapshot, policy, now).or_else(|| suspended(state, snapshot, policy)) {
-        return dated(verdict, state, item, policy);
+    if let Some(verdict) = ended(state, sold, snapshot, policy, now).or_else(|| suspended(state, snapshot, policy)) {
+        return dated(verdict, state, sold, policy);
+    }
+    if claimable_until(state).is_some_and(|until| now < until) {
+        return Verdict::nothing("may_belong_to_a_contract");
     }
     match snapshot.status {
         Status::Incomplete => Verdict::nothing("incomplete"),
         Status::Unknown => Verdict::nothing("unknown_status"),
-        _ => by_coverage(state, item, snapshot, policy, now),
+        _ => by_coverage(state, sold, snapshot, policy, now),
     }
 }
 
+/// How long a charge of no known subscription is left alone: it may be that of a contract of our
+/// own, whose billing attempt is told separately, and later.
+/// <https://shopify.dev/docs/api/webhooks?reference=toml>
+const CLAIM_WAIT: TimeDelta = TimeDelta::minutes(10);
+
+/// Until when a chain that a charge has opened may still turn out to be part of a contract.
+fn claimable_until(state: &State) -> Option<DateTime<Utc>> {
+    let first = Entity::new(EntityKind::Order, state.subscription_id.strip_prefix("order-")?);
+    let opening = state.payments.get(&first.key())?;
+    opening.payment.purchase.filter(|purchase| purchase.renews)?;
+    opening.paid_at?.checked_add_signed(CLAIM_WAIT)
+}
+
 /// The end: the provider's word, or a scheduled cancellation whose instant has come.
-fn ended(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, now: DateTime<Utc>) -> Option<Verdict> {
+fn ended(state: &State, sold: Sold<'_>, snapshot: &Snapshot, policy: Policy, now: DateTime<Utc>) -> Option<Verdict> {
     let scheduled = snapshot.cancel_at.is_some_and(|at| at <= now || at_once(policy));
     let runs_out = || {
         snapshot.runs_out
             && policy.cancel_when == CancelWhen::PeriodEnd
-            && covered(state, item, snapshot, policy).paid_through.is_some_and(|end| end > now)
+            && covered(state, sold, snapshot, policy).paid_through.is_some_and(|end| end > now)
     };
     // With a customer Stripe deletes everything that it still would have paid for.
-    let deleted_at = state.customer_deleted_at().filter(|_| !item.one_off);
+    let deleted_at = state.customer_deleted_at().filter(|_| !sold.item.one_off);
     if !scheduled && deleted_at.is_none() && (snapshot.status != Status::Canceled || runs_out()) {
         return None;
     }
@@ -244,24 +296,45 @@ fn suspended(state: &State, snapshot: &Snapshot, policy: Policy) -> Option<Verdi
 }
 
 /// An ended or suspended line still shows how far it was paid; its date is not compared.
-fn dated(mut verdict: Verdict, state: &State, item: &Item, policy: Policy) -> Verdict {
-    verdict.paid_through = coverage::of(state, item, |loss| counts(policy, loss)).paid_through;
+fn dated(mut verdict: Verdict, state: &State, sold: Sold<'_>, policy: Policy) -> Verdict {
+    verdict.paid_through = sold.coverage(state, |loss| counts(policy, loss)).paid_through;
     let trial_end = state.snapshot.as_ref().and_then(|s| s.value.trial_end);
     verdict.is_trial = trial_end.is_some_and(|t| verdict.paid_through.is_none_or(|p| p <= t));
     verdict
 }
 
 fn counts(policy: Policy, loss: Loss) -> bool {
+    on_loss(policy, loss) != Some(OnLoss::Disable)
+}
+
+/// What the policy does about a loss; none, if there is none.
+fn on_loss(policy: Policy, loss: Loss) -> Option<OnLoss> {
     match loss {
-        Loss::None => true,
-        Loss::PartialRefund => policy.on_refund_partial != OnLoss::Disable,
-        Loss::FullRefund => policy.on_refund != OnLoss::Disable,
-        Loss::DisputeLost => policy.on_dispute != OnLoss::Disable,
+        Loss::None => None,
+        Loss::PartialRefund => Some(policy.on_refund_partial),
+        Loss::FullRefund => Some(policy.on_refund),
+        Loss::DisputeLost => Some(policy.on_dispute),
     }
 }
 
-fn by_coverage(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, now: DateTime<Utc>) -> Verdict {
-    let coverage = covered(state, item, snapshot, policy);
+/// What `flag` leaves to a person: money of the time that runs went back, or may, and the license
+/// stays as it is.
+fn flag(state: &State, sold: Sold<'_>, policy: Policy, now: DateTime<Utc>) -> Option<&'static str> {
+    let is_flagged = |loss| on_loss(policy, loss) == Some(OnLoss::Flag);
+    let is_disputed = state.disputes.values().any(|d| d.value.status == DisputeStatus::Open);
+    if is_disputed && policy.on_dispute == OnLoss::Flag {
+        return Some("dispute");
+    }
+    let lost = sold.coverage(state, |loss| counts(policy, loss) && !is_flagged(loss)).lost?;
+    (lost.until > now && is_flagged(lost.how)).then_some(match lost.how {
+        Loss::DisputeLost => "dispute_lost",
+        Loss::PartialRefund => "refunded_in_part",
+        Loss::FullRefund | Loss::None => "refunded",
+    })
+}
+
+fn by_coverage(state: &State, sold: Sold<'_>, snapshot: &Snapshot, policy: Policy, now: DateTime<Utc>) -> Verdict {
+    let coverage = covered(state, sold, snapshot, policy);
     if coverage.forever {
         return Verdict { standing: Standing::Active, switch: Switch::On, ..Verdict::nothing("paid") };
     }
@@ -278,7 +351,7 @@ fn by_coverage(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, 
         return Verdict { paid_through: end, ..Verdict::off(Standing::Ended, reason) };
     }
     let Some(paid_through) = end else {
-        return Verdict::nothing(if item.metered { "metered" } else { "not_paid_yet" });
+        return Verdict::nothing(if sold.item.metered { "metered" } else { "not_paid_yet" });
     };
     let is_trial = snapshot.trial_end.is_some_and(|t| paid_through <= t);
     let paid_date = valid_until(paid_through, policy.grace_days);
@@ -298,11 +371,11 @@ fn by_coverage(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy, 
 }
 
 /// The coverage that the policy extends on.
-fn covered(state: &State, item: &Item, snapshot: &Snapshot, policy: Policy) -> Coverage {
-    let mut coverage = coverage::of(state, item, |loss| counts(policy, loss));
+fn covered(state: &State, sold: Sold<'_>, snapshot: &Snapshot, policy: Policy) -> Coverage {
+    let mut coverage = sold.coverage(state, |loss| counts(policy, loss));
     let runs = matches!(snapshot.status, Status::Trialing | Status::Active | Status::PastDue);
     if policy.extend_on == ExtendOn::Period && runs && coverage.lost.is_none() {
-        coverage.paid_through = snapshot.paid_through.or(item.period_end).or(coverage.paid_through);
+        coverage.paid_through = snapshot.paid_through.or(sold.item.period_end).or(coverage.paid_through);
     }
     coverage
 }
@@ -318,6 +391,7 @@ fn next_transition(state: &State, verdict: &Verdict, now: DateTime<Utc>) -> Opti
         verdict.valid_until.map(midnight),
         snapshot.and_then(|s| s.cancel_at),
         snapshot.and_then(|s| s.trial_end),
+        claimable_until(state),
     ];
     own.into_iter().flatten().filter(|at| *at > now).min()
 }

@@ -273,6 +273,9 @@ pub const INTEGRATION_KEYS: [&str; 7] = [
     "valid_duration",
 ];
 
+/// The attribute that holds the features of a Shopify SKU, `Feature1:Feature2`.
+pub const SKU_FEATURES: &str = "features";
+
 /// The state of one payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -308,6 +311,10 @@ pub struct Purchase {
     pub at: DateTime<Utc>,
     /// Charged by a subscription app, not chosen by the buyer at a checkout.
     pub renews: bool,
+    /// The order does not say when it was made: the instant is that of the telling, and the first
+    /// one stands.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_guess: bool,
 }
 
 /// One line of a payment: the time it buys for an item. Lines that give money back (a negative

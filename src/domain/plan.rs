@@ -78,12 +78,13 @@ pub fn deserved(state: &State, source: SourceContext<'_>, rules: &Rules, now: Da
     deserved
 }
 
-/// `seats = "licenses"`: one license per unit, of one seat each.
+/// `seats = "licenses"`: one license per unit, of one seat each; none where none are left, one
+/// where they are not counted.
 fn units(entitlement: Entitlement) -> Vec<Entitlement> {
     if entitlement.seat_mode != SeatMode::Licenses {
         return vec![entitlement];
     }
-    let count = entitlement.seats.unwrap_or(1).clamp(1, LICENSES_PER_ITEM_MAX);
+    let count = entitlement.seats.unwrap_or(1).clamp(0, LICENSES_PER_ITEM_MAX);
     (0..count).map(|_| Entitlement { seats: None, ..entitlement.clone() }).collect()
 }
 

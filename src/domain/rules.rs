@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::dates::Interval;
-use super::fact::ProductRef;
+use super::fact::{Item, ProductRef, SKU_FEATURES};
 
 /// The adopted rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,7 @@ pub struct CatalogRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub license_type: Option<String>,
     /// `1m`, `1y`, `30d`: where a payment does not say how long it lasts.
+    /// What is bought once is for ever without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period: Option<String>,
     /// Exactly these features, by code; absent: whatever product and policy give.
@@ -126,6 +127,8 @@ pub struct Policy {
 
 /// LicenseSpring's license type that has no end.
 const PERPETUAL: &str = "perpetual";
+/// That of what recurs.
+const SUBSCRIPTION: &str = "subscription";
 
 /// What a product becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,8 +136,10 @@ pub struct Mapping {
     pub product_code: String,
     pub policy_code: Option<String>,
     pub seats: SeatMode,
-    /// Asked for explicitly; `None`: `subscription` for what recurs.
+    /// Asked for explicitly; see [`Mapping::type_of`].
     pub license_type: Option<String>,
+    /// By LicenseSpring's integration keys, not by a rule of the catalog.
+    pub by_keys: bool,
     /// A fixed number that outranks the provider's quantity (integration key `max_activations`).
     pub fixed_seats: Option<i64>,
     /// Sorted codes.
@@ -150,6 +155,15 @@ impl Mapping {
     #[must_use]
     pub fn is_perpetual(&self) -> bool {
         self.license_type.as_deref() == Some(PERPETUAL)
+    }
+
+    /// The license type of an item; `None`: that of the license's policy. What recurs is a
+    /// subscription unless the catalog says otherwise: the integration key `license_type` is for
+    /// what is bought once. Source: docs.licensespring.com/integrations (Stripe, FastSpring).
+    #[must_use]
+    pub fn type_of(&self, item: &Item) -> Option<String> {
+        let asked = self.license_type.clone().filter(|_| item.one_off || !self.by_keys);
+        asked.or_else(|| (!item.one_off).then(|| SUBSCRIPTION.to_owned()))
     }
 }
 
@@ -190,11 +204,9 @@ impl Rules {
                 policy_code: rule.policy_code.clone(),
                 seats: rule.seats,
                 license_type: rule.license_type.clone(),
+                by_keys: false,
                 fixed_seats: None,
-                features: rule
-                    .features
-                    .as_ref()
-                    .map(|f| f.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect()),
+                features: rule.features.as_ref().map(|codes| sorted(codes.iter().map(String::as_str))),
                 custom_fields: rule.custom_fields.clone(),
                 user_based: rule.user_based,
                 period: rule.period.as_deref().and_then(Interval::parse),
@@ -226,11 +238,17 @@ impl Rules {
             policy_code: get("license_policy").cloned(),
             seats,
             license_type: get("license_type").cloned(),
+            by_keys: true,
             fixed_seats,
-            features: None,
+            features: get(SKU_FEATURES).map(|codes| sorted(codes.split(':'))).filter(|codes| !codes.is_empty()),
             custom_fields: BTreeMap::new(),
             user_based: false,
             period: get("valid_duration").and_then(|v| Interval::parse(v)),
         })
     }
+}
+
+fn sorted<'a>(codes: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let codes: BTreeSet<&str> = codes.map(str::trim).filter(|code| !code.is_empty()).collect();
+    codes.into_iter().map(ToOwned::to_owned).collect()
 }

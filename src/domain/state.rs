@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::fact::{
-    CustomerFacts, Dispute, Entity, Fact, FactBody, FactKey, Item, Link, Payment, PaymentStatus, Refund, Snapshot,
-    Status,
+    CustomerFacts, Dispute, Entity, Fact, FactBody, FactKey, Item, Link, Payment, PaymentStatus, Purchase, Refund,
+    Snapshot, Status,
 };
 use super::instant::{Sighting, decide};
 use super::overrides::Override;
@@ -216,12 +216,14 @@ impl State {
         }
     }
 
-    /// Inside one instant the further status stands: a snapshot may be newer than its event's name.
+    /// Inside one instant the later word stands, where the provider says which that is; else the
+    /// further status: a snapshot may be newer than its event's name.
     fn apply_payment(&mut self, entity: String, payment: &Payment, key: &FactKey, position: i64) {
         let collection_waived = self.snapshot.as_ref().is_some_and(|s| waives(&s.value));
         let lost = matches!(payment.status, PaymentStatus::Voided | PaymentStatus::Uncollectible);
         let held = self.payments.get(&entity);
-        if held.is_some_and(|h| (h.key.at, progress(h.payment.status)) > (key.at, progress(payment.status))) {
+        let is_further = |h: &PaymentState| progress(h.payment.status) > progress(payment.status);
+        if held.is_some_and(|h| h.key.at > key.at || (is_one_moment(&h.key, key) && is_further(h))) {
             return;
         }
         let mut payment = payment.clone();
@@ -233,7 +235,10 @@ impl State {
         if let Some(held) = held {
             // What a later word does not mention stays as it was.
             payment.amount_paid = payment.amount_paid.or(held.payment.amount_paid);
-            payment.purchase = payment.purchase.or(held.payment.purchase);
+            payment.purchase = match (payment.purchase, held.payment.purchase) {
+                (Some(new), Some(held)) if new.is_guess => Some(Purchase { renews: new.renews, ..held }),
+                (new, held) => new.or(held),
+            };
             if payment.items.is_empty() {
                 payment.items.clone_from(&held.payment.items);
             }
@@ -322,7 +327,12 @@ fn say<T>(map: &mut BTreeMap<String, Said<T>>, entity: String, value: T, key: &F
     }
 }
 
-/// How far a payment has come; decides inside one instant.
+/// One instant, in which the provider does not say what came first.
+fn is_one_moment(a: &FactKey, b: &FactKey) -> bool {
+    a.at == b.at && (a.within == b.within || a.within == 0 || b.within == 0)
+}
+
+/// How far a payment has come; decides inside one moment.
 fn progress(status: PaymentStatus) -> u8 {
     match status {
         PaymentStatus::Open => 0,

@@ -23,6 +23,7 @@ mod named;
 mod overridden;
 mod planned;
 mod ruled;
+mod unit_by_unit;
 
 const SOURCE: SourceContext<'_> = SourceContext { name: "shop", live: true };
 

@@ -92,7 +92,6 @@ fn fix_of(code: &str) -> &'static str {
         "wrong_organization" => {
             "a copy of the org posts here: give it an endpoint of its own, or add it to `organization_ids`"
         }
-        "wrong_topic" => "let the endpoint be called by Shopify itself, with its headers as they are",
         "dtd" => "send the message without a document type declaration",
         "session_id" => "switch Send Session ID off in the outbound message",
         webhooks::TOO_LARGE => "raise `server.max_body_bytes`, if such a delivery is expected",

@@ -203,6 +203,7 @@ pub(super) fn entitlement(desired: &Desired) -> Value {
         "valid_until": e.valid_until,
         "is_trial": e.is_trial,
         "reason": e.reason,
+        "flag": e.flag,
         "next_transition_at": e.next_transition_at.map(rfc3339),
     })
 }

@@ -47,7 +47,11 @@ pub async fn facts(
             continue;
         }
         if let Some(closure) = closures.get_mut(&subscription) {
-            closure.extend([edge.child.clone(), edge.parent.clone()]);
+            closure.insert(edge.child.clone());
+            // A subscription that claims an order of a book is not part of the book.
+            if edge.parent.starts_with("cus:") {
+                closure.insert(edge.parent.clone());
+            }
         }
         if let (Some(target), Some(link)) = (gathered.get_mut(&subscription), link_of(&edge.child, &edge.parent)) {
             target.links.insert(link);

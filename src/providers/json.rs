@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Unreadable, printable_key};
@@ -12,6 +13,9 @@ use super::{Unreadable, printable_key};
 /// `serde_json` gives up at 128 levels. The same limit is checked before a body is cut, so that
 /// what is accepted at the door can also be read later.
 const DEPTH_MAX: usize = 127;
+
+/// Bytes of one escape, `\u0000`.
+const ESCAPE: usize = 6;
 
 /// Texts are names, e-mail addresses and catalog keys; longer ones are cut.
 const TEXT_CHARS_MAX: usize = 1000;
@@ -44,6 +48,41 @@ pub fn shallow_object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unread
         Some(_) => Err(unreadable("not a JSON object")),
         None => Err(unreadable("empty")),
     }
+}
+
+/// As [`object`], for what is read whole: a text that was cut in the middle of a character
+/// (`"\ud83d"` alone) is no reason to lose the event around it.
+pub fn whole_object<T: DeserializeOwned>(text: &str) -> Result<T, Unreadable> {
+    object(text).or_else(|refused| match without_lone_surrogates(text) {
+        Some(mended) => object(&mended),
+        None => Err(refused),
+    })
+}
+
+/// The text with `\ufffd` for every escape of half a character; none, where there is no such.
+/// (RFC 8259 allows them in JSON and leaves their meaning open.)
+fn without_lone_surrogates(text: &str) -> Option<String> {
+    let code = |at: usize| {
+        let escape = text.get(at..)?.strip_prefix("\\u")?.get(..4)?;
+        u16::from_str_radix(escape, 16).ok()
+    };
+    let (mut mended, mut kept, mut at) = (String::new(), 0, 0);
+    while let Some(next) = text.get(at..).and_then(|rest| rest.find('\\')) {
+        at += next;
+        at += match (code(at), code(at + ESCAPE)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 2 * ESCAPE,
+            (Some(0xd800..=0xdfff), _) => {
+                mended.push_str(text.get(kept..at)?);
+                mended.push_str("\\ufffd");
+                kept = at + ESCAPE;
+                ESCAPE
+            }
+            // Another escape, of which the second character may be a backslash itself.
+            _ => 2,
+        };
+    }
+    mended.push_str(text.get(kept..)?);
+    (kept > 0).then_some(mended)
 }
 
 /// Where a part of a text, borrowed from it, stands in it.

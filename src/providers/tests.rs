@@ -351,3 +351,39 @@ proptest! {
         }
     }
 }
+
+/// Half a character, as texts have that were cut without looking. What is stored stays as it came.
+#[test]
+fn half_a_character_is_no_reason_to_lose_an_event() {
+    let told = |slug: &str, name: &str| match slug {
+        "stripe" => format!(
+            r#"{{"id":"evt_1","type":"customer.updated","created":1,"livemode":true,"data":{{"object":{{"id":"cus_1","object":"customer","name":"{name}"}}}}}}"#
+        ),
+        "fastspring" => format!(
+            r#"{{"id":"e1","type":"account.updated","created":1,"live":true,"data":{{"id":"a1","account":"a1","contact":{{"first":"{name}"}}}}}}"#
+        ),
+        "shopify" => format!(r#"{{"id":1,"updated_at":"2026-01-05T10:00:00Z","first_name":"{name}"}}"#),
+        _ => format!(
+            r#"{{"event_id":"e1","org_id":"00D5g000004abcdEAA","object":"Contact","record":{{"Id":"0035g00000abcdeAAA","FirstName":"{name}","Email":"a@example.com","SystemModstamp":"2026-01-05T10:00:00Z"}}}}"#
+        ),
+    };
+    for provider in PROVIDERS {
+        let read = |name: &str| {
+            let body = told(provider.slug(), name);
+            let headers = [("x-shopify-topic".to_owned(), "customers/update".to_owned())];
+            let translation = provider.translate(body.as_bytes(), &headers, &settings(&["s"])).unwrap();
+            translation.facts.into_iter().find_map(|fact| match fact.body {
+                crate::domain::fact::FactBody::Customer(said) => said.first_name,
+                _ => None,
+            })
+        };
+        for (written, expected) in [
+            (r"A\ud83d", "A\u{fffd}"),
+            (r"\ud83d\ud83d\ude00", "\u{fffd}\u{1f600}"),
+            (r"\uDE00\\ud83d", "\u{fffd}\\ud83d"),
+            (r"\ud83d\n\u00e9", "\u{fffd}\u{e9}"),
+        ] {
+            assert_eq!(read(written).as_deref(), Some(expected), "{} {written}", provider.slug());
+        }
+    }
+}

@@ -229,6 +229,25 @@ async fn a_type_that_nobody_has_heard_of_is_stored_counted_and_shown() {
     }
 }
 
+/// No header of Shopify's is signed, so a genuine body may come under any topic: it is kept, and
+/// acts under none that it does not fit.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_does_not_fit_its_topic_is_kept_and_says_nothing() {
+    let service = Service::start().await;
+    let case = cases().find(|case| case.slug() == "shopify").unwrap();
+    for (topic, body) in [("orders/paid", r#"{"id":1}"#), ("orders/delete", &case.body(2)), ("refunds/create", "{}")] {
+        let (status, answer) = case.post(&service, &[("x-shopify-topic", topic)], body.as_bytes()).await;
+        assert_eq!((status, &answer["stored"]), (200, &json!(1)), "{topic}: {answer}");
+    }
+    let statuses: Vec<Value> = case.events(&service, "").await.iter().map(|event| event["status"].clone()).collect();
+    assert_eq!(statuses, ["quarantined"; 3]);
+    let (_, list) = service.get("/v1/quarantine").await;
+    let reason = list["quarantine"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("does not fit its topic"), "{list}");
+    let (_, refused) = service.get("/v1/refusals").await;
+    assert_eq!(refused["refusals"], json!([]));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_cannot_be_read_is_kept_and_stops_nothing() {
     let service = Service::start().await;

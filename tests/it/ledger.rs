@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
-use subledger::ledger::append::{AppendError, NewDelivery, append};
+use subledger::ledger::append::{AppendError, Appended, NewDelivery, append};
+use subledger::ledger::journal::JournalKind;
 use subledger::ledger::{journal, read};
 use subledger::postgres::embedded::SERVICE_ROLE;
 use subledger::postgres::{DbError, migrate, sqlstate};
@@ -243,6 +244,43 @@ async fn the_first_new_event_carries_the_delivery_and_commitments_bind_every_par
                 assert!(own.is_empty(), "the bytes are stored once");
             }
         }
+    }
+}
+
+/// Every row of a journal but for what is random or a clock: its event, and the bytes it carries.
+async fn rows(client: &tokio_postgres::Client, journal: i32) -> Vec<String> {
+    let rows = "SELECT concat_ws(' ', e.position, e.dedupe_key, e.external_id, e.type, e.livemode, e.received_at, e.carrier, e.part, e.headers, e.cuts,
+                                 cardinality(e.commitments), (SELECT string_agg(concat(b.part, ':', convert_from(b.bytes, 'UTF8')), ' ' ORDER BY b.part)
+                                                              FROM ledger.bodies b WHERE b.journal = e.journal AND b.position = e.position))
+                FROM ledger.events e WHERE e.journal = $1 ORDER BY e.position";
+    client.query(rows, &[&journal]).await.unwrap().iter().map(|r| r.get(0)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_stored_as_its_deliveries_would_be_one_by_one() {
+    let whole = delivery(&["[", "{\"id\":1}", ",", "{\"id\":2}", "]"], &[(1, "of-many-1"), (3, "of-many-2")]);
+    let without_headers = NewDelivery { headers: None, ..single("own", "{}") };
+    let cut = NewDelivery { cuts: vec![1..3, 5..9], ..single("cut", "0123456789") };
+    let singles = |from: usize| (from..from + 12).map(|n| single(&format!("k{n}"), &format!("body {n}")));
+    let new: Vec<NewDelivery> = singles(0).chain([whole, without_headers, cut]).chain(singles(20)).collect();
+    let with_known: Vec<NewDelivery> =
+        singles(40).chain([single("k3", "other bytes"), single("k41", "in this batch, too")]).collect();
+    let database = Database::new().await;
+    let (client, together) = opened(&database).await;
+    let apart = journal::open(&client, "one-by-one", JournalKind::Source).await.unwrap();
+    for batch in [&new, &with_known, &with_known] {
+        let answered = append(&client, together, None, batch).await.unwrap();
+        let mut expected = Vec::new();
+        for delivery in batch {
+            expected.extend(append(&client, apart, None, std::slice::from_ref(delivery)).await.unwrap());
+        }
+        let told = |a: &Appended| (a.position, a.is_new, a.is_variant);
+        assert_eq!(answered.iter().map(told).collect::<Vec<_>>(), expected.iter().map(told).collect::<Vec<_>>());
+    }
+    assert_eq!(rows(&client, together).await, rows(&client, apart).await);
+    for position in positions(&client, together).await {
+        let (committed, computed) = carried(&client, together, position).await;
+        assert!(computed.is_empty() || committed == computed, "position {position} does not commit to its bytes");
     }
 }
 

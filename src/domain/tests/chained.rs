@@ -25,7 +25,7 @@ fn order_of((id, when, renews, bought): Made<'_>, status: PaymentStatus) -> Reco
         amount_paid: Some(1_000),
         lines: vec![],
         items: items.collect(),
-        purchase: Some(Purchase { at: at(when), renews }),
+        purchase: Some(Purchase { at: at(when), renews, is_guess: false }),
     };
     fact(Entity::new(EntityKind::Order, id), when, 2, &format!("order {id} {when}"), FactBody::Payment(body))
 }
@@ -177,4 +177,25 @@ fn orders_of_one_instant_are_taken_by_their_number() {
         paid_order(("11", "02-10", true, PRO)),
     ];
     check("tie", facts, vec![], &["order-9: PRO-M 03-10 x1", "order-10: PRO-M 02-10 x1"]);
+}
+
+/// The order of a renewal is told some minutes before the billing attempt that ties it to its
+/// contract: a license made in between would be a second one.
+#[test]
+fn a_charge_of_no_known_subscription_waits_for_a_contract_to_claim_it() {
+    let entitled = |orders: Vec<Recorded>, now: &str| {
+        let chains = chains::split(&book(orders, vec![]), "shop", &shop_rules());
+        let item = &chains[0].snapshot.as_ref().unwrap().value.items[0];
+        let e = entitlement::of_item(&chains[0], item, SOURCE, &shop_rules(), at(now)).unwrap();
+        (e.standing, e.reason, e.next_transition_at)
+    };
+    let charge = || vec![paid_order(("101", "02-10 12:00:00", true, PRO))];
+    let wait = (Standing::None, "may_belong_to_a_contract".to_owned(), Some(at("02-10 12:10:00")));
+    assert_eq!(entitled(charge(), "02-10 12:09:59"), wait);
+    let paid = (Standing::Active, "paid".to_owned(), Some(at("03-10")));
+    assert_eq!(entitled(charge(), "02-10 12:10:00"), paid);
+    let bought = || vec![paid_order(("100", "02-10 12:00:00", false, PRO))];
+    assert_eq!(entitled(bought(), "02-10 12:00:01"), paid, "what a buyer chose waits for nobody");
+    let renewed = [bought(), vec![paid_order(("101", "03-10 12:00:00", true, PRO))]].concat();
+    assert_eq!(entitled(renewed, "03-10 12:00:01").0, Standing::Active, "nor does what extends a chain");
 }

@@ -60,6 +60,11 @@ fn a_new_item_shares_the_coverage_up_to_its_own_period() {
     for status in [Status::PastDue, Status::Unpaid, Status::Incomplete] {
         check(status.as_str(), snapshot(status, with("04-01")), vec![month()], &["04-01", "-"]);
     }
+    let by_hand = |start, end| PaymentLine { item_id: None, price: Some("setup".to_owned()), ..line("-", start, end) };
+    for (name, line) in [("an instant", line("si_9", "03-05", "03-05")), ("billed by hand", by_hand("03-01", "04-01"))]
+    {
+        check(name, snapshot(Status::Active, with("04-01")), vec![paid("in_1", vec![line])], &["-", "-"]);
+    }
     check(
         "what went back is shared, too",
         snapshot(Status::Active, with("04-01")),

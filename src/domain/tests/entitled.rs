@@ -308,22 +308,26 @@ fn a_product_that_is_not_in_the_catalog_has_no_entitlement() {
     assert_eq!((deserved.lines.len(), deserved.unmapped), (0, vec!["si_1".to_owned()]));
 }
 
+fn once() -> Item {
+    Item { one_off: true, ..item("si_1", "price_pro", 1, ("03-01", "03-01")) }
+}
+
+fn sold() -> Recorded {
+    let body = Payment {
+        payment_id: "in_1".to_owned(),
+        status: PaymentStatus::Paid,
+        amount_paid: Some(1_000),
+        lines: vec![],
+        items: vec![once()],
+        purchase: None,
+    };
+    fact(Entity::new(EntityKind::Invoice, "in_1"), "03-01", 3, "sold", FactBody::Payment(body))
+}
+
 /// Bought once: no date, no grace, and only what is given back ends it.
 #[test]
 fn what_was_bought_once_stays_until_its_payment_is_lost() {
     use DisputeStatus::{Lost, Open, Won};
-    let once = || Item { one_off: true, ..item("si_1", "price_pro", 1, ("03-01", "03-01")) };
-    let sold = || {
-        let body = Payment {
-            payment_id: "in_1".to_owned(),
-            status: PaymentStatus::Paid,
-            amount_paid: Some(1_000),
-            lines: vec![],
-            items: vec![once()],
-            purchase: None,
-        };
-        fact(Entity::new(EntityKind::Invoice, "in_1"), "03-01", 3, "sold", FactBody::Payment(body))
-    };
     let owned: Row<'_> = ("2036-03-10", Active, "paid", On, "-", "-");
     for (name, facts, row) in [
         ("paid", vec![sold()], owned),
@@ -339,4 +343,53 @@ fn what_was_bought_once_stays_until_its_payment_is_lost() {
         check(name, &facts, &json!({}), &[row]);
         assert_eq!(of(facts, json!({}), "03-10").license_type, None, "{name}: the license policy says which type");
     }
+}
+
+/// `period` of a catalog rule, `valid_duration` of a price or product: counted from the payment.
+#[test]
+fn what_was_bought_once_for_a_time_lasts_that_time() {
+    let month = |license_type: Value| {
+        let rule = json!({"match": {"price": "price_pro"}, "product_code": "PRO", "period": "1m", "license_type": license_type});
+        serde_json::from_value::<Rules>(json!({"catalog": [rule]})).unwrap()
+    };
+    let ask = |more: Vec<Recorded>, rules: &Rules, now: &str| {
+        let facts = [shown("03-01", snapshot(Status::Active, vec![once()])), sold()];
+        let state = state(facts.into_iter().chain(more).collect());
+        let e = entitlement::of_item(&state, &once(), SOURCE, rules, at(now)).unwrap();
+        format!("{:?} {} until {} {}", e.standing, e.reason, day(e.paid_through), e.license_type.unwrap_or_default())
+    };
+    let plain = month(json!(null));
+    assert_eq!(ask(vec![], &plain, "03-10"), "Active paid until 04-01 ");
+    assert_eq!(ask(vec![], &plain, "04-02"), "Grace renewal_due until 04-01 ");
+    assert_eq!(ask(vec![], &plain, "04-10"), "Ended lapsed until 04-01 ");
+    let back = || vec![given_back(1, "03-05", 1_000)];
+    assert_eq!(ask(back(), &plain, "03-10"), "Ended refunded until - ");
+    assert_eq!(ask(vec![], &month(json!("perpetual")), "04-10"), "Active paid until - perpetual");
+}
+
+#[test]
+fn what_the_policy_flags_is_shown_and_changes_nothing() {
+    use DisputeStatus::{Lost, Open, Won};
+    let flag = |more: Vec<Recorded>, policy: &Value, now: &str| {
+        let facts = [shown("03-01", month(Status::Active)), bought()].into_iter().chain(more).collect();
+        let e = of(facts, policy.clone(), now);
+        (e.switch == On, e.flag.unwrap_or_default())
+    };
+    let flags = json!({"on_refund": "flag", "on_dispute": "flag"});
+    let keeps = json!({"on_refund": "keep", "on_refund_partial": "keep", "on_dispute": "keep"});
+    for (name, more, flagged) in [
+        ("nothing", vec![], ""),
+        ("in part", vec![given_back(1, "03-05", 300)], "refunded_in_part"),
+        ("all", vec![given_back(1, "03-05", 1_000)], "refunded"),
+        ("disputed", vec![dispute(1, "03-05", Open)], "dispute"),
+        ("won", vec![dispute(1, "03-05", Won)], ""),
+        ("lost", vec![dispute(1, "03-05", Lost)], "dispute_lost"),
+    ] {
+        assert_eq!(flag(more.clone(), &flags, "03-10"), (true, flagged.to_owned()), "{name}");
+        assert_eq!(flag(more, &keeps, "03-10"), (true, String::new()), "{name}, kept");
+    }
+    let part = || vec![given_back(1, "03-05", 300)];
+    assert_eq!(flag(part(), &json!({}), "03-10").1, "refunded_in_part", "by default");
+    assert_eq!(flag(part(), &flags, "04-02").1, "", "of a period that is over");
+    assert_eq!(flag(vec![given_back(1, "03-05", 1_000)], &json!({}), "03-10"), (false, String::new()));
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 /// What LicenseSpring holds: `None` where it was never seen.
-fn record(product: &str, ordinal: u32, generation: u32, observed: Option<Observed>) -> LicenseRecord {
+pub(super) fn record(product: &str, ordinal: u32, generation: u32, observed: Option<Observed>) -> LicenseRecord {
     let line = Line { source: "shop".into(), subscription_id: "sub_1".into(), product_code: product.into(), ordinal };
     LicenseRecord {
         order_id: line.order_id(generation),
@@ -25,7 +25,7 @@ fn record(product: &str, ordinal: u32, generation: u32, observed: Option<Observe
 }
 
 /// Enabled, paid to 04-01, three seats: exactly what `month` deserves.
-fn right(license_id: i64) -> Observed {
+pub(super) fn right(license_id: i64) -> Observed {
     Observed {
         license_id,
         enabled: true,
@@ -44,7 +44,7 @@ fn held(observed: Observed) -> Vec<LicenseRecord> {
     vec![record("PRO", 1, 1, Some(observed))]
 }
 
-fn off_by_us(record: LicenseRecord) -> LicenseRecord {
+pub(super) fn off_by_us(record: LicenseRecord) -> LicenseRecord {
     let observed = record.observed.map(|o| Observed { enabled: false, ..o });
     LicenseRecord { disabled_by_us: true, observed, ..record }
 }
@@ -69,7 +69,7 @@ fn opened(record: LicenseRecord) -> LicenseRecord {
     LicenseRecord { open: Some(OpenIntent { intent, recorded_at: at("03-01") }), ..record }
 }
 
-fn month(status: Status, price: &str) -> Vec<Recorded> {
+pub(super) fn month(status: Status, price: &str) -> Vec<Recorded> {
     let items = vec![item("si_1", price, 3, ("03-01", "04-01"))];
     vec![shown("03-01", snapshot(status, items)), paid("in_1", vec![line("si_1", "03-01", "04-01")])]
 }
@@ -78,13 +78,13 @@ fn planned(facts: Vec<Recorded>, policy: Value, held: &[LicenseRecord]) -> Vec<S
     planned_by(&rules(policy), facts, held)
 }
 
-fn planned_by(rules: &Rules, facts: Vec<Recorded>, held: &[LicenseRecord]) -> Vec<Step> {
+pub(super) fn planned_by(rules: &Rules, facts: Vec<Recorded>, held: &[LicenseRecord]) -> Vec<Step> {
     let state = state(facts);
     diff(&deserved(&state, SOURCE, rules, at("03-10")), held, &state)
 }
 
 /// `create shop:sub_1:PRO`, `update 7 {…}`, …
-fn told(steps: &[Step]) -> Vec<String> {
+pub(super) fn told(steps: &[Step]) -> Vec<String> {
     let tell = |step: &Step| match &step.action {
         Action::CreateOrder { .. } => format!("create {}", step.order_id),
         Action::Update { license_id, changes } => format!("update {license_id} {changes}"),
@@ -319,22 +319,6 @@ fn another_type_is_the_next_generation_and_an_old_one_of_the_type_comes_back() {
     assert_eq!(plan("time-limited", &[off_by_us(first()), second()]), [] as [&str; 0]);
     assert_eq!(plan("subscription", &[off_by_us(first()), second()]), ["enable 7", "disable 8"]);
     assert_eq!(plan("perpetual", &[off_by_us(first()), off_by_us(second())]), ["create shop:sub_1:PRO:g3"]);
-}
-
-#[test]
-fn one_license_per_unit_where_the_catalog_says_so() {
-    let rules: Rules = serde_json::from_value(
-        json!({"catalog": [{"match": {"price": "price_pro"}, "product_code": "PRO", "seats": "licenses"}]}),
-    )
-    .unwrap();
-    let observed = |id| Observed { max_activations: None, ..right(id) };
-    let three: Vec<LicenseRecord> = (1..=3).map(|n| record("PRO", n, 1, Some(observed(i64::from(n))))).collect();
-    let plan = |held: &[LicenseRecord]| told(&planned_by(&rules, month(Status::Active, "price_pro"), held));
-    assert_eq!(plan(&[]), ["create shop:sub_1:PRO", "create shop:sub_1:PRO.2", "create shop:sub_1:PRO.3"]);
-    assert_eq!(plan(&three), [] as [&str; 0]);
-    let four: Vec<LicenseRecord> = three.iter().cloned().chain([record("PRO", 4, 1, Some(observed(4)))]).collect();
-    assert_eq!(plan(&four), ["disable 4"]);
-    assert_eq!(plan(&[three[0].clone(), three[1].clone(), off_by_us(three[2].clone())]), ["enable 3"]);
 }
 
 #[test]

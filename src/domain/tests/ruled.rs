@@ -79,3 +79,21 @@ fn integration_keys_say_how_seats_are_counted() {
         assert_eq!((mapped.seats, mapped.fixed_seats), (seats, fixed), "{keys:?}");
     }
 }
+
+#[test]
+fn the_key_license_type_is_for_what_is_bought_once() {
+    let product = || {
+        let attributes = [("product_short_code", "PRO"), ("license_type", "perpetual")];
+        let attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        ProductRef { keys: BTreeMap::from([("price".to_owned(), "p1".to_owned())]), attributes: attributes.into() }
+    };
+    let typed = |rules: &Rules, one_off: bool| {
+        let item = Item { product: product(), one_off, ..item("si_1", "p1", 1, ("03-01", "04-01")) };
+        rules.map("shop", &item.product).unwrap().type_of(&item)
+    };
+    assert_eq!(typed(&Rules::default(), false).as_deref(), Some("subscription"));
+    assert_eq!(typed(&Rules::default(), true).as_deref(), Some("perpetual"));
+    let said = json!({"catalog": [{"match": {"price": "p1"}, "product_code": "PRO", "license_type": "consumption"}]});
+    let said: Rules = serde_json::from_value(said).unwrap();
+    assert_eq!(typed(&said, false).as_deref(), Some("consumption"), "a rule of the catalog stays");
+}

@@ -70,7 +70,7 @@ pub struct Event {
 
 impl Event {
     pub fn read(part: &[u8]) -> Result<Self, Unreadable> {
-        let mut event: Value = json::object(json::utf8(part)?)?;
+        let mut event: Value = json::whole_object(json::utf8(part)?)?;
         let id = event.get("id").and_then(json::id);
         let kind = event.get("type").and_then(Value::as_str).filter(|kind| !kind.is_empty());
         let (Some(id), Some(kind)) = (id, kind) else {

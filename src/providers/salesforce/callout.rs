@@ -64,7 +64,7 @@ fn elements(text: &str) -> Result<Vec<Element<'_>>, Unreadable> {
         own.unwrap_or(&org_id).as_str().map(str::to_owned)
     };
     let read = |text| {
-        let head: Option<Head> = json::object(text).ok();
+        let head: Option<Head> = json::whole_object(text).ok();
         Element { text, organization: organization(head.as_ref()), head }
     };
     Ok(elements.into_iter().map(read).collect())
@@ -140,7 +140,7 @@ impl Change {
 
 impl Event {
     pub fn read(part: &str) -> Result<Self, Unreadable> {
-        let mut head: Head = json::object(part)?;
+        let mut head: Head = json::whole_object(part)?;
         let (Some(id), Some(object)) = (json::id(&head.event_id), object(&head)) else {
             return Err(json::unreadable("a callout without event_id or object"));
         };

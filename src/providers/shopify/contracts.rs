@@ -25,7 +25,7 @@ pub fn contract(reading: &mut Reading<'_>, rank: u8) -> Result<(), Unreadable> {
     let revision =
         json::at(body, "revision_id").and_then(json::whole).and_then(|revision| u64::try_from(revision).ok());
     let revision = revision.ok_or_else(|| json::unreadable("the contract's revision_id is missing or no number"))?;
-    let at = reading.event.at(&["updated_at"])?;
+    let clock = reading.event.at(&["updated_at"])?;
     let customer = reading.refers(EntityKind::Customer, "customer_id");
     let provider_status = json::text_at(body, "status").unwrap_or_default();
     let status = status(&provider_status);
@@ -36,7 +36,7 @@ pub fn contract(reading: &mut Reading<'_>, rank: u8) -> Result<(), Unreadable> {
         provider_status,
         livemode: !reading.event.is_test,
         customer_id: customer.map(|customer| customer.id),
-        ended_at: (status == Status::Canceled).then_some(at),
+        ended_at: (status == Status::Canceled).then_some(clock.at),
         revision: Some(revision),
         interval: json::at(body, "billing_policy").and_then(interval),
         runs_out: status == Status::Canceled,
@@ -44,7 +44,7 @@ pub fn contract(reading: &mut Reading<'_>, rank: u8) -> Result<(), Unreadable> {
     };
     let within = i64::try_from(revision).unwrap_or(i64::MAX);
     let body = FactBody::Subscription { after: Box::new(after), before: None };
-    reading.out.fact(&contract, at, within, rank, body);
+    reading.say_within(&contract, clock, within, rank, body);
     Ok(())
 }
 
@@ -85,7 +85,7 @@ pub fn attempt(reading: &mut Reading<'_>, succeeded: bool) -> Result<(), Unreada
         return Err(json::unreadable("the billing attempt has neither id nor key"));
     };
     reading.out.link(Some(&payment), contract.as_ref());
-    let at = reading.event.at(&["completed_at", "created_at"])?;
+    let clock = reading.event.at(&["completed_at", "created_at"])?;
     let status = if succeeded { PaymentStatus::Paid } else { PaymentStatus::Failed };
     let body = match reading.worthless {
         true => FactBody::Notice,
@@ -98,6 +98,6 @@ pub fn attempt(reading: &mut Reading<'_>, succeeded: bool) -> Result<(), Unreada
             purchase: None,
         }),
     };
-    reading.say(&payment, at, rank::CHANGES, body);
+    reading.say(&payment, clock, rank::CHANGES, body);
     Ok(())
 }

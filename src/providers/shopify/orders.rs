@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::translate::Reading;
-use super::wire::reference;
+use super::wire::{Clock, reference};
 use crate::domain::fact::{
     Dispute, DisputeStatus, Entity, EntityKind, FactBody, Item, Payment, PaymentStatus, ProductRef, Purchase, Refund,
+    SKU_FEATURES,
 };
 use crate::providers::json::hundredths;
 use crate::providers::out::rank;
@@ -23,7 +24,7 @@ pub fn order(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
     let Some(order) = reading.refers(EntityKind::Order, "id") else {
         return Err(json::unreadable("the order has no id"));
     };
-    let at = reading.event.at(&["updated_at", "processed_at", "created_at"])?;
+    let clock = reading.event.at(&["updated_at", "processed_at", "created_at"])?;
     let customer = json::at(body, "customer");
     let buyer = customer.and_then(|customer| reference(EntityKind::Customer, customer, "id"));
     let book = book(&order, buyer.as_ref());
@@ -31,7 +32,7 @@ pub fn order(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
     reading.out.link(Some(&book), buyer.as_ref());
     reading.customer(customer, Some(body), rank::NOTES)?;
     if reading.worthless {
-        reading.say(&order, at, rank::NOTES, FactBody::Notice);
+        reading.say(&order, clock, rank::NOTES, FactBody::Notice);
         return Ok(());
     }
     let word = json::text_at(body, "financial_status").unwrap_or_default();
@@ -42,16 +43,16 @@ pub fn order(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
         amount_paid: json::at(body, "total_price").and_then(hundredths),
         lines: Vec::new(),
         items: items(body)?,
-        purchase: purchase(body),
+        purchase: Some(purchase(reading, clock)),
     };
-    reading.say(&order, at, rank::CHANGES, FactBody::Payment(payment));
+    reading.say(&order, clock, rank::CHANGES, FactBody::Payment(payment));
     // The order itself says that all is over, also when no refund was heard of.
     if status == PaymentStatus::Paid && (word == "refunded" || json::at(body, "cancelled_at").is_some()) {
         let refund = Entity::new(EntityKind::Refund, format!("order-{}", order.id));
         reading.out.link(Some(&refund), Some(&order));
         let (refund_id, products) = (refund.id.clone(), Vec::new());
         let gone = Refund { refund_id, succeeded: true, amount: None, full: true, products };
-        reading.say(&refund, at, rank::ENDS, FactBody::Refund(gone));
+        reading.say(&refund, clock, rank::ENDS, FactBody::Refund(gone));
     }
     Ok(())
 }
@@ -61,19 +62,24 @@ fn book(order: &Entity, buyer: Option<&Entity>) -> Entity {
     Entity::new(EntityKind::Book, buyer.map_or_else(|| format!("order-{}", order.id), |buyer| buyer.id.clone()))
 }
 
-/// Source names of orders that a subscription app charged; the first until autumn 2025. The tag
-/// is that of apps that charge through their own checkout.
+/// Source names of orders that a subscription app charged, beside those of the configuration; the
+/// first until autumn 2025. The tag is that of apps that charge through their own checkout.
 const RENEWALS: [&str; 2] = ["subscription_contract", "subscription_contract_checkout_one"];
 const RENEWAL_TAG: &str = "Subscription Recurring Order";
 const FIRST_TAG: &str = "Subscription First Order";
 
-/// When the order was made, and whether by an app. The tags are more exact than the source name.
-fn purchase(order: &Value) -> Option<Purchase> {
-    let at = ["processed_at", "created_at"].iter().find_map(|key| json::instant_at(order, key))?;
-    let tags = json::text_at(order, "tags").unwrap_or_default();
+/// When the order was made, and whether by an app. The tags are more exact than the source name;
+/// they come sorted and may be many, so that what counts may stand far behind.
+fn purchase(reading: &Reading<'_>, clock: Clock) -> Purchase {
+    let order = reading.body;
+    let made = ["processed_at", "created_at"].iter().find_map(|key| json::instant_at(order, key));
+    let tags = json::at(order, "tags").and_then(Value::as_str).unwrap_or_default();
     let tagged = |tag: &str| tags.split(',').any(|t| t.trim().eq_ignore_ascii_case(tag));
-    let charged = json::text_at(order, "source_name").is_some_and(|name| RENEWALS.contains(&name.as_str()));
-    Some(Purchase { at, renews: tagged(RENEWAL_TAG) || (charged && !tagged(FIRST_TAG)) })
+    let is_renewal =
+        |name: &String| RENEWALS.contains(&name.as_str()) || reading.settings.renewal_sources.contains(name);
+    let charged = json::text_at(order, "source_name").is_some_and(|name| is_renewal(&name));
+    let renews = tagged(RENEWAL_TAG) || (charged && !tagged(FIRST_TAG));
+    Purchase { at: made.unwrap_or(clock.at), is_guess: made.is_none(), renews }
 }
 
 /// Money that went back was paid before; what became of it is in the refunds.
@@ -96,7 +102,8 @@ fn items(order: &Value) -> Result<Vec<Item>, Unreadable> {
         let named = [("sku", json::text_at(line, "sku")), ("variant", id("variant_id")), ("product", id("product_id"))];
         let keys = named.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
         let item_id = ["variant_id", "product_id", "id"].into_iter().find_map(id).unwrap_or_else(|| "main".to_owned());
-        let product = ProductRef { keys, attributes: BTreeMap::new() };
+        let attributes = json::text_at(line, "sku").map(|sku| integration_keys(&sku)).unwrap_or_default();
+        let product = ProductRef { keys, attributes };
         let new = || Item {
             item_id: item_id.clone(),
             product,
@@ -112,6 +119,16 @@ fn items(order: &Value) -> Result<Vec<Item>, Unreadable> {
     Ok(items.into_values().collect())
 }
 
+/// What LicenseSpring's own Shopify app reads in a SKU: `ProductCode:Feature1:Feature2`. It counts
+/// where the source has `integration_keys = true`.
+/// <https://docs.licensespring.com/integrations/shopify>
+fn integration_keys(sku: &str) -> BTreeMap<String, String> {
+    let (code, features) = sku.split_once(':').unwrap_or((sku, ""));
+    let keys = [("product_short_code", code.trim()), (SKU_FEATURES, features.trim())];
+    let said = keys.into_iter().filter(|(_, value)| !value.is_empty());
+    said.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
 /// <https://shopify.dev/docs/api/admin-rest/latest/resources/refund>. A refund may be money
 /// without lines, or lines without money.
 pub fn refund(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
@@ -119,7 +136,7 @@ pub fn refund(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
         return Err(json::unreadable("the refund has no id"));
     };
     reading.out.link(Some(&refund), reading.refers(EntityKind::Order, "order_id").as_ref());
-    let at = reading.event.at(&["processed_at", "created_at"])?;
+    let clock = reading.event.at(&["processed_at", "created_at"])?;
     let word = |transaction: &Value, key| json::text_at(transaction, key);
     let money: Vec<&Value> = json::list(reading.body, "transactions")
         .iter()
@@ -133,7 +150,7 @@ pub fn refund(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
     let (refund_id, succeeded) = (refund.id.clone(), done.count() > 0);
     let products = whole_lines(reading.body)?;
     let body = Refund { refund_id, succeeded, amount, full: !products.is_empty(), products };
-    reading.say(&refund, at, rank::CHANGES, FactBody::Refund(body));
+    reading.say(&refund, clock, rank::CHANGES, FactBody::Refund(body));
     Ok(())
 }
 
@@ -160,9 +177,10 @@ pub fn dispute(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
         return Err(json::unreadable("the dispute has no id"));
     };
     reading.out.link(Some(&dispute), reading.refers(EntityKind::Order, "order_id").as_ref());
-    let begun = json::instant_at(reading.body, "initiated_at");
-    let at = reading.event.triggered_at.or(begun);
-    let at = at.ok_or_else(|| json::unreadable("the dispute has no time"))?;
+    let clock = match reading.event.triggered_at {
+        Some(at) => Clock { at, is_own: false },
+        None => reading.event.at(&["initiated_at"])?,
+    };
     let word = |key| json::text_at(reading.body, key).unwrap_or_default();
     let (status, rank) = match (word("status").as_str(), word("type").as_str()) {
         ("won", _) => (DisputeStatus::Won, rank::ENDS),
@@ -171,6 +189,6 @@ pub fn dispute(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
         _ => (DisputeStatus::Open, rank::CHANGES),
     };
     let body = Dispute { dispute_id: dispute.id.clone(), status };
-    reading.say(&dispute, at, rank, FactBody::Dispute(body));
+    reading.say(&dispute, clock, rank, FactBody::Dispute(body));
     Ok(())
 }

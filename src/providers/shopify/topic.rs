@@ -1,13 +1,16 @@
 //! Topics, and what a body of each must look like.
 //! <https://shopify.dev/docs/api/webhooks?reference=toml>
 //!
-//! The topic header is not signed, so a genuine body could be sent again under another topic.
-//! Only keys that tell the shapes apart are asked for; an unknown topic may have any.
+//! The topic header is not signed, so a genuine body could be sent again under another topic: it
+//! is kept, and says nothing. Only keys that tell the shapes apart are asked for; an unknown topic
+//! may have any.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
+
+use crate::providers::{Unreadable, printable_key};
 
 /// The root of a body, its values unread.
 pub type Root<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
@@ -42,14 +45,29 @@ fn shape(topic: &str) -> Option<Shape> {
     })
 }
 
-/// Whether this can be a body of that topic.
-pub fn fits(topic: &str, root: &Root<'_>) -> bool {
-    let Some((wanted, unwanted)) = shape(topic) else { return true };
-    let has = |key: &&str| root.contains_key(*key);
+/// Whether this can be a body of that topic; if not, why.
+pub fn check(topic: &str, root: &Root<'_>) -> Result<(), Unreadable> {
+    let Some((wanted, unwanted)) = shape(topic) else { return Ok(()) };
+    let why =
+        |what: String| Err(Unreadable(format!("the body does not fit its topic, {}: {what}", printable_key(topic))));
+    if let Some(key) = wanted.iter().find(|key| !root.contains_key(**key)) {
+        return why(format!("it has no {key}"));
+    }
+    if let Some(key) = unwanted.iter().find(|key| root.contains_key(**key)) {
+        return why(format!("it has a {key}"));
+    }
     // The body of a failed attempt must not pass for a payment.
-    let failed = topic == "subscription_billing_attempts/success" && says(root, "error_code");
-    let more_than_an_id = topic == "orders/delete" && root.len() > 1;
-    wanted.iter().all(has) && !unwanted.iter().any(has) && !failed && !more_than_an_id
+    if topic == "subscription_billing_attempts/success" && says(root, "error_code") {
+        return why("it has an error_code".to_owned());
+    }
+    if topic == "orders/delete" && root.len() > 1 {
+        return why("it has more than an id".to_owned());
+    }
+    Ok(())
+}
+
+fn fits(topic: &str, root: &Root<'_>) -> bool {
+    check(topic, root).is_ok()
 }
 
 fn says(root: &Root<'_>, key: &str) -> bool {

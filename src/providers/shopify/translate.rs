@@ -1,15 +1,14 @@
 //! What an event means. <https://shopify.dev/docs/api/webhooks?reference=toml>
 //!
 //! [`Meaning::of`] is the table of topics. The clock of an object is its own `updated_at` where
-//! it has one, else `X-Shopify-Triggered-At`; contracts are ordered by their revision before any
-//! clock. A fact is identified by its content, because a delivery that was made twice has two
-//! webhook ids.
+//! it has one, else `X-Shopify-Triggered-At`, which also decides inside one second of the former;
+//! contracts are ordered by their revision before any clock. A fact is identified by its content,
+//! because a delivery that was made twice has two webhook ids.
 
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::wire::{Event, reference};
-use super::{contracts, orders};
+use super::wire::{Clock, Event, reference};
+use super::{contracts, orders, topic};
 use crate::domain::fact::{CustomerFacts, Entity, EntityKind, FactBody, Translation};
 use crate::providers::out::{Out, rank};
 use crate::providers::{SourceSettings, Unreadable, json};
@@ -80,7 +79,10 @@ pub fn translate(
     let event = Event::read(part, headers)?;
     match Meaning::of(&event.topic) {
         None => Ok(Translation { unknown_type: true, ..Translation::default() }),
-        Some(meaning) => Reading::new(&event, settings).read(meaning),
+        Some(meaning) => {
+            topic::check(&event.topic, &json::object(json::utf8(part)?)?)?;
+            Reading::new(&event, settings).read(meaning)
+        }
     }
 }
 
@@ -88,15 +90,16 @@ pub fn translate(
 pub struct Reading<'a> {
     pub event: &'a Event,
     pub body: &'a Value,
+    pub settings: &'a SourceSettings,
     /// A test delivery in a live source: nothing of it counts as money.
     pub worthless: bool,
     pub out: Out,
 }
 
 impl<'a> Reading<'a> {
-    fn new(event: &'a Event, settings: &SourceSettings) -> Self {
+    fn new(event: &'a Event, settings: &'a SourceSettings) -> Self {
         let out = Out::new(event.id.clone(), event.api_version.clone(), event.content.clone());
-        Self { event, body: &event.body, worthless: event.is_test && settings.livemode, out }
+        Self { event, body: &event.body, settings, worthless: event.is_test && settings.livemode, out }
     }
 
     fn read(mut self, meaning: Meaning) -> Result<Translation, Unreadable> {
@@ -120,16 +123,23 @@ impl<'a> Reading<'a> {
         reference(kind, self.body, key)
     }
 
-    pub fn say(&mut self, entity: &Entity, at: DateTime<Utc>, rank: u8, body: FactBody) {
-        self.out.fact(entity, at, 0, rank, body);
+    pub fn say(&mut self, entity: &Entity, clock: Clock, rank: u8, body: FactBody) {
+        self.say_within(entity, clock, self.event.within(), rank, body);
+    }
+
+    /// As [`Reading::say`], of what has an order of its own inside one instant.
+    pub fn say_within(&mut self, entity: &Entity, clock: Clock, within: i64, rank: u8, body: FactBody) {
+        // A copy of the buyer is told again with every delivery, long after it was new.
+        self.out.by_event_clock = !clock.is_own || entity.kind == EntityKind::Customer;
+        self.out.fact(entity, clock.at, within, rank, body);
     }
 
     fn notice(&mut self, kind: EntityKind, holder: Option<&Value>, key: &str) -> Result<(), Unreadable> {
         let Some(about) = holder.and_then(|holder| reference(kind, holder, key)) else { return Ok(()) };
-        let at = self.event.at(&["updated_at", "created_at", "cycle_start_at"]);
+        let clock = self.event.at(&["updated_at", "created_at", "cycle_start_at"]);
         // Without any time there is nothing to say, and nothing is lost by it.
-        if let Ok(at) = at {
-            self.say(&about, at, rank::NOTES, FactBody::Notice);
+        if let Ok(clock) = clock {
+            self.say(&about, clock, rank::NOTES, FactBody::Notice);
         }
         Ok(())
     }
@@ -141,16 +151,31 @@ impl<'a> Reading<'a> {
         };
         let of = |holder: Option<&Value>, path: &str| json::text_at(holder?, path);
         let facts = CustomerFacts {
-            email: ["email", "contact_email"].iter().find_map(|key| of(order, key)).or_else(|| of(customer, "email")),
+            email: ["email", "contact_email"]
+                .iter()
+                .find_map(|key| of(order, key))
+                .or_else(|| of(customer, "email"))
+                .or_else(|| noted_email(order?)),
             first_name: of(customer, "first_name"),
             last_name: of(customer, "last_name"),
             company: of(order, "billing_address/company").or_else(|| of(customer, "default_address/company")),
             deleted: false,
         };
         if facts != CustomerFacts::default() {
-            let at = self.event.at(&["updated_at", "processed_at", "created_at"])?;
-            self.say(&entity, at, rank, FactBody::Customer(facts));
+            let clock = self.event.at(&["updated_at", "processed_at", "created_at"])?;
+            self.say(&entity, clock, rank, FactBody::Customer(facts));
         }
         Ok(())
     }
+}
+
+/// Names, letters alone, under which a checkout notes whom the license is for.
+const NOTED: [&str; 4] = ["email", "customeremail", "contactemail", "licenseemail"];
+
+/// The address that a checkout asked for itself and wrote into the order's attributes.
+fn noted_email(order: &Value) -> Option<String> {
+    let letters = |name: &str| name.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
+    let is_noted = |note: &&Value| json::text_at(note, "name").is_some_and(|name| NOTED.contains(&&*letters(&name)));
+    let notes = json::list(order, "note_attributes").iter().filter(is_noted);
+    notes.filter_map(|note| json::text_at(note, "value")).find(|value| value.contains('@'))
 }

@@ -74,17 +74,27 @@ pub struct Event {
     pub triggered_at: Option<DateTime<Utc>>,
     /// The delivery, or the order in it, is a test.
     pub is_test: bool,
-    /// Topic and bytes: the same state told again under another webhook id is the same.
+    /// Family of the topic, and bytes: the same state told again, under another webhook id or
+    /// another topic of its family, is the same. (No header is signed.)
     pub content: String,
     pub body: Value,
 }
 
+/// The clock of what an event says.
+#[derive(Clone, Copy)]
+pub struct Clock {
+    pub at: DateTime<Utc>,
+    /// The object says it itself. Else it is the delivery's, which a resend does not keep.
+    pub is_own: bool,
+}
+
 impl Event {
     pub fn read(part: &[u8], headers: &[(String, String)]) -> Result<Self, Unreadable> {
-        let body: Value = json::object(json::utf8(part)?)?;
+        let body: Value = json::whole_object(json::utf8(part)?)?;
         let header = |name| filled(Request { headers, body: part, url_token: None }.header(name));
         let topic = header(TOPIC).ok_or_else(|| json::unreadable("a delivery without a topic"))?;
-        let content = hashed_key(&[topic.as_bytes(), &[0], part].concat());
+        let family = topic.split_once('/').map_or(topic, |(family, _)| family);
+        let content = hashed_key(&[family.as_bytes(), &[0], part].concat());
         Ok(Self {
             id: header(WEBHOOK_ID).map_or_else(|| content.clone(), printable_key),
             api_version: header(API_VERSION).map(printable_key).unwrap_or_default(),
@@ -96,11 +106,16 @@ impl Event {
         })
     }
 
-    /// The object's own clock, under the first of these keys, else the event's.
-    pub fn at(&self, keys: &[&str]) -> Result<DateTime<Utc>, Unreadable> {
+    /// The object's own clock, under the first of these keys, else the delivery's.
+    pub fn at(&self, keys: &[&str]) -> Result<Clock, Unreadable> {
         let own = keys.iter().find_map(|key| json::instant_at(&self.body, key));
-        own.or(self.triggered_at)
-            .ok_or_else(|| json::unreadable("neither the body nor X-Shopify-Triggered-At has a time"))
+        let clock = own.or(self.triggered_at).map(|at| Clock { at, is_own: own.is_some() });
+        clock.ok_or_else(|| json::unreadable("neither the body nor X-Shopify-Triggered-At has a time"))
+    }
+
+    /// What comes first inside one second of `updated_at`, by when each delivery was triggered.
+    pub fn within(&self) -> i64 {
+        self.triggered_at.map_or(0, |at| at.timestamp_micros())
     }
 }
 

@@ -47,7 +47,9 @@ pub fn invoice(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
 fn lines(invoice: &Value) -> Vec<PaymentLine> {
     let mut lines: Vec<PaymentLine> = json::list(invoice, "lines/data").iter().filter_map(line).collect();
     if json::at(invoice, "lines/has_more") == Some(&Value::Bool(true)) {
-        let shown = lines.iter().filter(|line| !line.metered && !line.proration);
+        // What was billed by hand beside the subscription has no item.
+        let is_period = |line: &&PaymentLine| line.item_id.is_some() && !line.metered && !line.proration;
+        let shown = lines.iter().filter(is_period);
         let periods: BTreeSet<_> = shown.map(|line| (line.start, line.end)).collect();
         lines.extend(periods.into_iter().map(|(start, end)| PaymentLine {
             item_id: None,

@@ -58,8 +58,7 @@ pub struct Event {
 
 impl Event {
     pub fn read(part: &[u8]) -> Result<Self, Unreadable> {
-        // serde itself refuses a `Value` that is nested too deep.
-        let mut event: Value = json::shallow_object(json::utf8(part)?)?;
+        let mut event: Value = json::whole_object(json::utf8(part)?)?;
         let named = |key| event.get(key).and_then(filled);
         let (Some(id), Some(kind)) = (named("id"), named("type")) else {
             return Err(json::unreadable("a JSON object, but no event: it has no id or no type"));

@@ -80,25 +80,21 @@ impl Heard {
     fn mine(&self, root: &Entity) -> (Vec<Recorded>, Vec<Link>) {
         let closure = self.closure(root);
         let facts = self.facts.iter().filter(|r| closure.contains(&r.fact.entity)).cloned().collect();
-        let links =
-            self.links.iter().filter(|l| closure.contains(&l.child) && closure.contains(&l.parent)).cloned().collect();
+        // An order of a book may be claimed by a subscription, which is no part of the book.
+        let claims = |l: &Link| root.kind == EntityKind::Book && l.parent.kind == EntityKind::Subscription;
+        let is_mine = |l: &&Link| closure.contains(&l.child) && (closure.contains(&l.parent) || claims(l));
+        let links = self.links.iter().filter(is_mine).cloned().collect();
         (facts, links)
     }
 
-    pub fn state(&self, subscription: &str) -> State {
-        self.whole(&Entity::subscription(subscription))
-    }
-
-    /// A subscription, or a book that is not split yet.
-    pub fn whole(&self, root: &Entity) -> State {
+    pub fn state(&self, root: &Entity) -> State {
         let (facts, links) = self.mine(root);
         fold(&root.id, facts, links)
     }
 
     /// A chain of the book of some buyer.
     pub fn chain(&self, book: &str, id: &str, source: &str, rules: &Rules) -> State {
-        let (facts, links) = self.mine(&Entity::new(EntityKind::Book, book));
-        let book = fold(book, facts, links);
+        let book = self.state(&Entity::new(EntityKind::Book, book));
         chains::split(&book, source, rules).into_iter().find(|chain| chain.subscription_id == id).unwrap_or_default()
     }
 
@@ -114,7 +110,7 @@ impl Heard {
 }
 
 /// Folds delivery by delivery, onto what is held where that is allowed, anew where it is not;
-/// answers with the state and how often each happened.
+/// answers with the state of a subscription or a book, and how often each happened.
 pub fn step_by_step(batches: &[&[Delivery]], root: &Entity) -> (State, usize, usize) {
     let mut heard = Heard::default();
     let mut held: Option<State> = None;

@@ -203,7 +203,9 @@ impl Life {
     }
 
     fn step(&mut self, rng: &mut Rng) {
-        self.now += rng.between(1, 3) * MINUTE;
+        if !rng.once_in(6) {
+            self.now += rng.between(1, 3) * MINUTE;
+        }
         let which = rng.below(self.apps.len().max(1));
         match rng.below(10) {
             _ if self.apps.is_empty() => self.open(rng),

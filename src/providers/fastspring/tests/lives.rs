@@ -121,10 +121,40 @@ fn returns_and_chargebacks_find_their_order() {
     check("tied by a payout", &[payout, stray], "05-04", "PRO suspended dispute until 05-01");
 }
 
+/// More seats in the middle of May, charged by themselves.
+#[test]
+fn the_period_is_lost_with_the_payment_that_opened_it() {
+    let moved = monthly(json!({"next":ms("2019-06-01"),"nextChargeDate":ms("2019-06-01"),"changed":noon("05-15")}));
+    let seats = [
+        charge("o2", "05-01"),
+        on("05-15", "subscription.updated", moved),
+        with(charge("o3", "05-15"), json!({"data":with(charge("o3", "05-15")["data"].clone(), json!({"total":5}))})),
+    ];
+    let back = |order: &str, total: f64| {
+        let data = json!({"return":format!("r-{order}"),"changed":noon("05-20"),"original":{"id":order,"total":total},"totalReturn":total});
+        on("05-20", "return.created", data)
+    };
+    let after = |more: &[Value], expected: &str| check("", &[&seats[..], more].concat(), "05-21", expected);
+    after(&[], "PRO active paid until 06-01");
+    after(&[back("o3", 5.0)], "PRO active paid until 06-01");
+    after(&[back("o2", 14.95)], "PRO ended refunded until -");
+    after(&[back("o2", 14.95), back("o3", 5.0)], "PRO ended refunded until -");
+    after(&[back("o1", 14.95)], "PRO active paid until 06-01");
+    after(&[back("o2", 14.95), charge("o4", "05-21")], "PRO active paid until 06-01");
+    let strict = json!({"policy":{"default":{"on_refund_partial":"disable"}}});
+    let now = instant("2019-05-21T12:00:00Z");
+    let part = state(&[&seats[..], &[back("o3", 5.0)]].concat());
+    assert_eq!(lines_of(&part, &strict, now), ["PRO ended refunded until -"]);
+}
+
 #[test]
 fn an_order_that_is_canceled_closes_what_it_opened() {
     let canceled = on("04-02", "order.canceled", order("o1", "04-02", json!("s1")));
     check("canceled", &[canceled], "04-03", "PRO ended refunded until -");
+    // Inside one `changed`, what was told later is later.
+    let at_once =
+        with(on("04-01", "order.canceled", order("o1", "04-01", json!("s1"))), json!({"created":noon("04-02")}));
+    check("canceled, its `changed` left as it was", &[at_once], "04-03", "PRO ended refunded until -");
     let other = on("04-02", "order.canceled", order("o7", "04-02", json!("s1")));
     check("one that was never completed", &[other], "04-03", "PRO active paid until 05-01");
 }

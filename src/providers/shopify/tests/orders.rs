@@ -1,6 +1,8 @@
 //! Orders, refunds, disputes, customers.
 
 use super::*;
+use crate::domain::rules::Rules;
+use crate::domain::state::{Recorded, fold};
 
 fn order(changes: Value) -> Value {
     let line = json!({"id":1,"sku":"PRO","variant_id":2,"product_id":3,"quantity":3,"current_quantity":2});
@@ -25,7 +27,8 @@ fn an_order_is_a_payment_of_its_items_by_a_customer() {
     assert_eq!((payment.status, payment.amount_paid), (PaymentStatus::Paid, Some(1495)));
     let item = &payment.items[0];
     assert_eq!((&*item.item_id, item.quantity), ("2", Some(2)));
-    assert_eq!(json!(item.product), json!({"sku":"PRO","variant":"2","product":"3"}));
+    let keys = json!({"product_short_code":"PRO"});
+    assert_eq!(json!(item.product), json!({"sku":"PRO","variant":"2","product":"3","attributes":keys}));
     assert_eq!(
         links(&translation),
         ["ord:820982911946154508 > book:115310627314723954", "book:115310627314723954 > cus:115310627314723954"]
@@ -85,6 +88,24 @@ fn items_are_variants_and_what_is_gone_is_down_to_nothing() {
         let body = order(json!({"line_items":[line(json!({"quantity":quantity}))]}));
         assert!(try_translated("orders/paid", &body, &[]).is_err());
     }
+}
+
+/// `ProductCode:Feature1:Feature2`, as LicenseSpring's own app for Shopify reads it, and only
+/// where the source is told to.
+#[test]
+fn an_sku_names_product_and_features_where_integration_keys_are_switched_on() {
+    let mapped = |sku: &str, is_on: bool| {
+        let line = json!({"id":1,"sku":sku,"variant_id":2,"quantity":1});
+        let payment = payment_of(&translated("orders/paid", &order(json!({"line_items":[line]}))));
+        let rules: Rules = serde_json::from_value(json!({"integration_keys":{"shop":is_on}})).unwrap();
+        rules.map("shop", &payment.items[0].product).map(|m| (m.product_code, m.features))
+    };
+    let features = |codes: &[&str]| Some(codes.iter().map(ToString::to_string).collect::<Vec<_>>());
+    assert_eq!(mapped("PRO", true), Some(("PRO".into(), None)));
+    assert_eq!(mapped(" PRO : Export:Api ", true), Some(("PRO".into(), features(&["Api", "Export"]))));
+    assert_eq!(mapped("PRO::", true), Some(("PRO".into(), None)));
+    assert_eq!(mapped(":Export", true), None);
+    assert_eq!(mapped("PRO:Export", false), None);
 }
 
 #[test]
@@ -179,6 +200,48 @@ fn disputes() {
     }
 }
 
+/// No header is signed: a body sent once more, under another id, topic and time, is no news.
+#[test]
+fn what_is_told_again_is_known_by_its_body() {
+    let said = |topic: &str, status: &str, at: &str, id: &str| {
+        let body = json!({"id":9,"order_id":8,"type":"chargeback","status":status});
+        let own = [("x-shopify-triggered-at", at), ("x-shopify-webhook-id", id)];
+        about(&try_translated(topic, &body, &own).unwrap(), "dp:9").clone()
+    };
+    let first = said("disputes/create", "needs_response", "2026-01-05T10:00:00Z", "w1");
+    let again = said("disputes/update", "needs_response", "2026-02-05T10:00:00Z", "w2");
+    let won = said("disputes/update", "won", "2026-01-09T10:00:00Z", "w3");
+    assert_eq!(first.identity, again.identity);
+    assert_ne!(first.identity, won.identity);
+    assert!(first.by_event_clock && won.by_event_clock);
+    // An order has a clock of its own; the buyer in it has none that counts.
+    let sold = translated("orders/paid", &order(json!({})));
+    assert!(!about(&sold, "ord:820982911946154508").by_event_clock);
+    assert!(about(&sold, "cus:115310627314723954").by_event_clock);
+}
+
+/// `updated_at` has whole seconds; `X-Shopify-Triggered-At` tells what came last inside one.
+#[test]
+fn of_two_edits_in_one_second_the_later_one_stands() {
+    let line = |left: i64| json!([{"id":1,"sku":"PRO","variant_id":2,"quantity":5,"current_quantity":left}]);
+    let told = [("paid", 5, "10:00:00.100", "b"), ("paid", 3, "10:00:00.900", "a"), ("voided", 3, "10:00:00.950", "0")];
+    let mut left = Vec::new();
+    for upto in 1..=told.len() {
+        let facts = told[..upto].iter().rev().map(|(word, quantity, at, id)| {
+            let body = order(json!({"financial_status":word,"line_items":line(*quantity)}));
+            let at = format!("2026-01-05T{at}Z");
+            let own = [("x-shopify-triggered-at", at.as_str()), ("x-shopify-webhook-id", id)];
+            let fact = about(&try_translated("orders/updated", &body, &own).unwrap(), "ord:820982911946154508").clone();
+            Recorded { position: 1, fact }
+        });
+        let state = fold("115310627314723954", facts.collect(), []);
+        let payment = &state.payments["ord:820982911946154508"].payment;
+        left.push((payment.status, payment.items[0].quantity));
+    }
+    let expected = [(PaymentStatus::Paid, Some(5)), (PaymentStatus::Paid, Some(3)), (PaymentStatus::Voided, Some(3))];
+    assert_eq!(left, expected);
+}
+
 #[test]
 fn the_rest_is_noted() {
     let redact = json!({"shop_domain":"{shop}.myshopify.com","customer":{"id":191167,"email":"x@example.com"}});
@@ -189,4 +252,60 @@ fn the_rest_is_noted() {
     assert_eq!(about(&translated("subscription_billing_cycles/skip", &cycle), "sub:7").body, FactBody::Notice);
     assert_eq!(translated("app/uninstalled", &json!({"id":1})), Translation::default());
     assert!(translated("products/update", &json!({"id":1})).unknown_type);
+}
+
+/// Apps come and go, and Shopify has renamed its own before.
+#[test]
+fn more_sources_of_renewals_can_be_configured() {
+    let body = order(json!({"source_name":"some_app","created_at":"2026-01-05T09:00:00Z"})).to_string();
+    let renews = |names: &[&str]| {
+        let renewal_sources = names.iter().map(ToString::to_string).collect();
+        let settings = SourceSettings { renewal_sources, ..settings(&[SECRET]) };
+        let headers = headers("orders/paid", body.as_bytes(), &[]);
+        payment_of(&Shopify.translate(body.as_bytes(), &headers, &settings).unwrap()).purchase.unwrap().renews
+    };
+    assert_eq!((renews(&[]), renews(&["other", "some_app"])), (false, true));
+    // Tags are sorted, and may be many.
+    let many: Vec<String> = (0..200).map(|n| format!("Campaign {n:03}")).collect();
+    let tags = format!("{}, Subscription Recurring Order", many.join(", "));
+    let late = payment_of(&translated("orders/paid", &order(json!({"tags":tags}))));
+    assert!(late.purchase.unwrap().renews);
+}
+
+#[test]
+fn an_order_that_does_not_say_when_it_was_made_counts_from_its_first_telling() {
+    let told = |updated_at: Value, triggered_at: &str| {
+        let body = order(json!({"updated_at":updated_at}));
+        let own = [("x-shopify-triggered-at", triggered_at)];
+        let translation = try_translated("orders/updated", &body, &own).unwrap();
+        Recorded { position: 1, fact: about(&translation, "ord:820982911946154508").clone() }
+    };
+    let first = told(json!("2026-01-05T10:00:00Z"), "2026-01-05T10:00:03Z");
+    let later = told(json!("2026-02-05T10:00:00Z"), "2026-02-05T10:00:03Z");
+    let made = |facts: Vec<Recorded>| {
+        let state = fold("b", facts, []);
+        state.payments["ord:820982911946154508"].payment.purchase.unwrap().at
+    };
+    assert_eq!(made(vec![first.clone(), later.clone()]), instant("2026-01-05T10:00:00Z"));
+    assert_eq!(made(vec![later, first]), instant("2026-01-05T10:00:00Z"));
+    assert_eq!(made(vec![told(json!(null), "2026-01-05T10:00:03Z")]), instant("2026-01-05T10:00:03Z"));
+}
+
+#[test]
+fn the_address_of_a_buyer_is_looked_for_in_order() {
+    let notes = json!([{"name":"gift","value":"x@example.com"},{"name":"License E-Mail","value":"none"},
+        {"name":"license_email","value":"note@example.com"}]);
+    let full = json!({"email":"a@example.com","contact_email":"b@example.com","customer":{"id":1,"email":"c@example.com"},"note_attributes":notes});
+    for (missing, expected) in
+        [(0, "a@example.com"), (1, "b@example.com"), (2, "c@example.com"), (3, "note@example.com")]
+    {
+        let mut body = order(full.clone());
+        for path in ["/email", "/contact_email", "/customer/email"].into_iter().take(missing) {
+            *body.pointer_mut(path).unwrap() = json!(null);
+        }
+        match &about(&translated("orders/paid", &body), "cus:1").body {
+            FactBody::Customer(facts) => assert_eq!(facts.email.as_deref(), Some(expected)),
+            other => panic!("{other:?}"),
+        }
+    }
 }
