@@ -16,6 +16,7 @@ mod config;
 mod customers;
 mod error;
 mod events;
+mod evidence;
 mod health;
 mod joins;
 mod journals;

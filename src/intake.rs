@@ -27,7 +27,7 @@ use refusals::Refusals;
 const QUEUE_DELIVERIES_MAX: usize = 4_096;
 /// KiB of bodies that may be in memory at once, over all sources.
 const BODY_KIB_MAX: usize = 64 * 1024;
-/// Append calls in flight in this process.
+/// Connections that append at once in this process.
 const CALLS_IN_FLIGHT_MAX: usize = 2;
 /// Longest a provider waits for the commit before it is asked to come again.
 const COMMIT_WAIT_MAX: Duration = Duration::from_secs(10);

@@ -73,6 +73,8 @@ impl<'a> Request<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct SourceSettings {
     pub secrets: Vec<SecretString>,
+    /// Secrets that nothing is accepted with any more: what they signed can still be checked.
+    pub past_secrets: Vec<SecretString>,
     /// `true`: this source is live; test-mode events entitle nothing.
     pub livemode: bool,
     /// Shopify: the shop's own `*.myshopify.com`.

@@ -52,6 +52,7 @@ pub(super) fn of_source(source: &config::Source) -> SourceSettings {
         secrets: source.secrets.clone(),
         livemode: source.mode == SourceMode::Live,
         shop_domain: source.shop_domain.clone(),
+        past_secrets: source.past_secrets.clone(),
         renewal_sources: source.renewal_sources.clone(),
         url_token: source.url_token.clone(),
         organization_ids: source.organization_ids.clone(),

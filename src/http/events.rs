@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 
 use super::auth::Auditor;
 use super::view::Places;
-use super::{Problem, Shared, journals, view};
+use super::{Problem, Shared, evidence, journals, view};
 use crate::domain::dates::rfc3339;
 use crate::ledger::journal::{self, Journal, JournalKind};
 use crate::ledger::read::{self, StoredEvent};
@@ -164,7 +164,7 @@ async fn find(client: &deadpool_postgres::Client, path: &(String, i64)) -> Resul
     Ok((journal, event.ok_or_else(|| Problem::not_found("the journal has no such position"))?))
 }
 
-/// One event: envelope, headers, facts, entities, duplicates seen.
+/// One event: envelope, headers, signature verdict, facts, entities, duplicates seen, calls caused.
 pub(super) async fn one(app: Shared, _: Auditor, path: web::Path<(String, i64)>) -> Result<HttpResponse, Problem> {
     let client = app.projector.pool.get().await?;
     let (journal, event) = find(&client, &path).await?;
@@ -179,8 +179,19 @@ pub(super) async fn one(app: Shared, _: Auditor, path: web::Path<(String, i64)>)
     let text = |name: &str| row.as_ref().and_then(|r| r.get::<_, Option<String>>(name));
     let count = |name: &str| copies.as_ref().map_or(0, |r| r.get::<_, i64>(name));
     let (facts, entities) = meaning_of(&app, &journal, &event);
+    let name = format!("{}/{}", journal.name, event.position);
+    let cuts = read::cuts(&client, journal.id, event.carrier).await?;
+    let (mut signature, mut calls) = (Value::Null, Vec::new());
+    if let Some(source) = app.projector.registry.source_of(journal.id) {
+        if !event.own {
+            signature = evidence::signature(&client, source, &event).await?;
+        }
+        if let Some(subscription) = text("subscription_id") {
+            calls = evidence::calls(&client, &app, source, &subscription, &name).await?;
+        }
+    }
     Ok(HttpResponse::Ok().json(json!({
-        "event": format!("{}/{}", journal.name, event.position),
+        "event": name,
         "journal": journal.name,
         "position": event.position,
         "source": (!own).then_some(&journal.name),
@@ -195,12 +206,14 @@ pub(super) async fn one(app: Shared, _: Auditor, path: web::Path<(String, i64)>)
         "subscription_id": text("subscription_id"),
         "status": text("status").unwrap_or_else(|| pending.to_owned()),
         "error": text("error"),
-        "delivery": {"carrier": event.carrier, "part": event.part},
+        "delivery": {"carrier": event.carrier, "part": event.part, "cuts": cuts},
         "headers": event.headers.into_iter().collect::<BTreeMap<_, _>>(),
+        "signature": signature,
         "facts": facts,
         "entities": entities,
         "duplicates": count("copies"),
         "variants": count("variants"),
+        "calls": calls,
     })))
 }
 

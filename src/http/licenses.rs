@@ -90,7 +90,7 @@ pub(super) async fn why(app: Shared, _: Auditor, order_id: web::Path<String>) ->
     let deserved = deserved(&state, context, &adopted.rules, now);
     let held = state.adopt(vec![found.record.clone()]);
     let desired = deserved.lines.iter().find(|d| held.iter().any(|h| d.line == h.line));
-    let calls = calls(&client, &found).await?;
+    let calls = calls(&client, found.place, found.account, &found.record.order_id).await?;
     Ok(HttpResponse::Ok().json(json!({
         "order_id": found.record.order_id,
         "license": view::license(&found.record),
@@ -139,17 +139,18 @@ fn fields(source: &Source, state: &State, desired: Option<&Desired>, record: &Li
 }
 
 /// Intents and outcomes of the order, oldest first.
-async fn calls(client: &Client, found: &Found<'_>) -> Result<Vec<Value>, Problem> {
-    let entity = format!("order:{}", found.record.order_id);
-    let rows = query(
-        client,
-        sql!("projections/licenses/calls.sql"),
-        &[&found.place.generation, &found.place.journal, &entity],
-    )
-    .await?;
+pub(super) async fn calls(
+    client: &Client,
+    place: Place,
+    account: &Account,
+    order_id: &str,
+) -> Result<Vec<Value>, Problem> {
+    let entity = format!("order:{order_id}");
+    let rows =
+        query(client, sql!("projections/licenses/calls.sql"), &[&place.generation, &place.journal, &entity]).await?;
     let positions: Vec<i64> = rows.iter().map(|r| r.get(0)).collect();
-    let journal = crate::ledger::journal::of_account(&found.account.name);
-    let events = read::at(client, found.place.journal, &positions).await?;
+    let journal = crate::ledger::journal::of_account(&account.name);
+    let events = read::at(client, place.journal, &positions).await?;
     Ok(events
         .iter()
         .map(|e| {

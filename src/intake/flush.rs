@@ -1,9 +1,9 @@
 //! Group commit: whatever is queued goes in with one call.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use deadpool_postgres::Pool;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use deadpool_postgres::{Client, Pool};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tracing::{error, warn};
 
@@ -24,8 +24,17 @@ const BATCH_BYTES_MAX: usize = 8 << 20;
 pub struct StoreError(pub String);
 
 /// Calls of one source in flight: while one is under way in the database, the next is written
-/// and sent, and waits there for its turn.
+/// and sent on the same connection, and is at hand when its turn comes.
 const FLIGHTS_MAX: usize = 2;
+
+/// Calls that go through one connection before it is given back, so that every source has its turn.
+const LINE_CALLS_MAX: usize = 16;
+
+/// A connection that a source's calls go through, one behind the other.
+struct Line {
+    client: Client,
+    _permit: OwnedSemaphorePermit,
+}
 
 /// What arrived while calls were in flight.
 #[derive(Default)]
@@ -62,6 +71,7 @@ impl Flusher {
     pub(super) async fn run(self, mut queue: mpsc::Receiver<Job>) {
         let flusher = Arc::new(self);
         let mut flights = JoinSet::new();
+        let (mut line, mut calls) = (Weak::<Line>::new(), 0);
         let mut waiting = Waiting::default();
         let mut sent = 0;
         loop {
@@ -83,30 +93,35 @@ impl Flusher {
             if is_due {
                 let jobs = std::mem::take(&mut waiting).jobs;
                 sent = jobs.len();
-                flights.spawn(flusher.clone().fly(jobs));
+                let held = match line.upgrade() {
+                    Some(held) if calls < LINE_CALLS_MAX => Ok(held),
+                    _ => {
+                        calls = 0;
+                        flusher.open().await
+                    }
+                };
+                calls += 1;
+                line = held.as_ref().map(Arc::downgrade).unwrap_or_default();
+                let flusher = flusher.clone();
+                flights.spawn(async move { flusher.flush(jobs, held).await });
             }
         }
     }
 
-    async fn fly(self: Arc<Self>, jobs: Vec<Job>) {
-        let Ok(_permit) = self.calls.acquire().await else { return };
-        self.flush(jobs).await;
+    async fn open(&self) -> Result<Arc<Line>, StoreError> {
+        let permit = self.calls.clone().acquire_owned().await.map_err(|e| StoreError(e.to_string()))?;
+        let client = self.pool.get().await.map_err(|e| StoreError(DbError::from(e).to_string()))?;
+        Ok(Arc::new(Line { client, _permit: permit }))
     }
 
-    async fn flush(&self, jobs: Vec<Job>) {
+    async fn flush(&self, jobs: Vec<Job>, line: Result<Arc<Line>, StoreError>) {
         let (deliveries, replies): (Vec<NewDelivery>, Vec<_>) =
             jobs.into_iter().map(|j| (j.delivery, (j.reply, (j._room, j._waiting)))).unzip();
-        let answers = match self.append(&deliveries).await {
-            Ok(appended) => per_delivery(&deliveries, appended).into_iter().map(Ok).collect(),
-            // One bad row must not fail its batch.
-            Err(AppendError::Database(e)) if e.is_data_error() && deliveries.len() > 1 => {
-                self.one_by_one(&deliveries).await
-            }
-            Err(e) => {
-                error!(journal = self.journal, deliveries = deliveries.len(), error = %e, "an append failed; the providers will send again");
-                vec![Err(StoreError(e.to_string())); deliveries.len()]
-            }
+        let answers = match &line {
+            Ok(line) => self.store(&line.client, &deliveries).await,
+            Err(e) => self.nothing(deliveries.len(), e.clone()),
         };
+        drop(line);
         self.wake.notify_one();
         let duplicates: Vec<i64> = answers
             .iter()
@@ -119,15 +134,27 @@ impl Flusher {
         self.note_duplicates(&duplicates).await;
     }
 
-    async fn append(&self, deliveries: &[NewDelivery]) -> Result<Vec<Appended>, AppendError> {
-        let client = self.pool.get().await.map_err(DbError::from)?;
-        append(&client, self.journal, None, deliveries).await
+    async fn store(&self, client: &Client, deliveries: &[NewDelivery]) -> Vec<Result<Vec<Appended>, StoreError>> {
+        match append(client, self.journal, None, deliveries).await {
+            Ok(appended) => per_delivery(deliveries, appended).into_iter().map(Ok).collect(),
+            // One bad row must not fail its batch.
+            Err(AppendError::Database(e)) if e.is_data_error() && deliveries.len() > 1 => {
+                self.one_by_one(client, deliveries).await
+            }
+            Err(e) => self.nothing(deliveries.len(), StoreError(e.to_string())),
+        }
     }
 
-    async fn one_by_one(&self, deliveries: &[NewDelivery]) -> Vec<Result<Vec<Appended>, StoreError>> {
+    /// The same answer for all: nothing was stored, or it is not known to be.
+    fn nothing(&self, deliveries: usize, why: StoreError) -> Vec<Result<Vec<Appended>, StoreError>> {
+        error!(journal = self.journal, deliveries, error = %why, "an append failed; the providers will send again");
+        vec![Err(why); deliveries]
+    }
+
+    async fn one_by_one(&self, client: &Client, deliveries: &[NewDelivery]) -> Vec<Result<Vec<Appended>, StoreError>> {
         let mut answers = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
-            let answer = self.append(std::slice::from_ref(delivery)).await;
+            let answer = append(client, self.journal, None, std::slice::from_ref(delivery)).await;
             if let Err(e) = &answer {
                 error!(journal = self.journal, error = %e, "a delivery cannot be stored");
             }

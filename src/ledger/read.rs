@@ -112,3 +112,13 @@ pub async fn body(client: &impl GenericClient, journal: i32, carrier: i64) -> Re
         })
     }))
 }
+
+/// What was blanked in the delivery that `carrier` holds: (offset, length), rising.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn cuts(client: &impl GenericClient, journal: i32, carrier: i64) -> Result<Vec<(i32, i32)>, DbError> {
+    let rows = query(client, sql!("schema/statements/cuts.sql"), &[&journal, &carrier]).await?;
+    let cuts: Option<Vec<i32>> = rows.first().and_then(|row| row.get(0));
+    Ok(cuts.unwrap_or_default().chunks_exact(2).map(|cut| (cut[0], cut[1])).collect())
+}

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use deadpool::managed::QueueMode;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Config, NoTls};
@@ -60,6 +61,8 @@ pub fn connect(url: &str, size: usize) -> Result<Pool, PoolError> {
     let timeouts = Timeouts { wait: Some(WAIT_MAX), create: Some(CONNECT_MAX), recycle: Some(CONNECT_MAX) };
     Pool::builder(manager)
         .max_size(size)
+        // The one used last comes first: what its backend has planned and cached is warm.
+        .queue_mode(QueueMode::Lifo)
         .timeouts(timeouts)
         .runtime(Runtime::Tokio1)
         .build()

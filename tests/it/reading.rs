@@ -8,8 +8,9 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use subledger::control::{self, Role};
 
+use crate::adapters;
 use crate::support::eventually;
-use crate::support::service::Service;
+use crate::support::service::{ORGANIZATION, Service};
 use crate::support::stripe::{DAY, event, invoice, subscription};
 use crate::support::tree;
 
@@ -449,6 +450,37 @@ async fn a_license_says_why() {
     let (_, one) = service.get("/v1/licenses/stripe-main:sub_1:PRO").await;
     assert_eq!((&one["enabled"], &one["max_activations"]), (&json!(true), &json!(3)));
     assert_eq!(service.get("/v1/parked").await.1, json!({"parked": [], "next_cursor": null}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_says_whether_its_signature_still_checks_and_what_it_led_to() {
+    let service = Service::start().await;
+    paid(&service, "sub_1").await;
+    service.settled().await;
+    let (_, event) = service.get("/v1/events/stripe-main/2").await;
+    assert_eq!(event["signature"]["verdict"], "valid", "{event}");
+    assert_eq!(event["delivery"]["cuts"], json!([]));
+    let calls: Vec<(&str, &str)> = event["calls"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| (c["event"].as_str().unwrap(), c["type"].as_str().unwrap()))
+        .collect();
+    assert_eq!(calls, [("licensespring-main/1", "intent"), ("licensespring-main/2", "outcome")]);
+
+    let end = Utc::now().date_naive() + chrono::Months::new(1);
+    let message = adapters::message(ORGANIZATION, &adapters::asset(1, adapters::ASSET, "Purchased", end));
+    service.post("salesforce-main", message.as_bytes()).await;
+    let (_, event) = service.get("/v1/events/salesforce-main/1").await;
+    assert_eq!(event["signature"]["verdict"], "not_checkable", "{event}");
+    let cuts = event["delivery"]["cuts"].as_array().unwrap();
+    assert!(!cuts.is_empty() && event["signature"]["why"].as_str().unwrap().contains("blanked"), "{event}");
+    let (_, ours) = service.get("/v1/events/licensespring-main/1").await;
+    assert_eq!(
+        (&ours["signature"], &ours["calls"]),
+        (&Value::Null, &json!([])),
+        "what we wrote ourselves is not signed"
+    );
 }
 
 // ---- The command line
