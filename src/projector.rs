@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use deadpool_postgres::{Pool, Transaction};
 use tokio::sync::{Notify, watch};
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::ledger::{read, rules};
 use crate::postgres::DbError;
@@ -213,8 +213,10 @@ impl Projector {
         }
         generations::advance(&tx, place, from, to).await?;
         tx.commit().await?;
-        if grew_many_times(from, to) {
-            generations::analyze(&client, place.generation).await?;
+        if grew_many_times(from, to)
+            && let Err(e) = generations::analyze(&client, place.generation).await
+        {
+            warn!(error = %e, "the planner was not told how large the tables are; it will see for itself");
         }
         Ok(Step::Advanced(batch.events.len()))
     }
