@@ -127,6 +127,11 @@ impl Life {
         self.tell(topic, order);
     }
 
+    fn was_told_this_second(&self, id: u64) -> bool {
+        let order = self.orders.iter().find(|o| o["id"] == id);
+        self.told.iter().rev().take_while(|told| told.at == self.now).any(|told| Some(&told.body) == order)
+    }
+
     fn change_order(&mut self, id: u64, change: impl FnOnce(&mut Value)) {
         let now = written(self.now);
         let order = self.orders.iter_mut().find(|o| o["id"] == id).unwrap();
@@ -288,6 +293,12 @@ impl Life {
             let had = o["line_items"][0]["quantity"].as_i64().unwrap();
             o["line_items"][0]["current_quantity"] = json!(left.min(had));
         });
+        // What comes back to where it was within a second of the shop's clock is, byte for byte, a
+        // copy of what was said before: nobody could tell it from one.
+        if self.was_told_this_second(id) {
+            self.now += 1;
+            self.change_order(id, |_| {});
+        }
         self.tell("orders/edited", json!({"order_edit": {"id": 1, "order_id": id}}));
         self.tell_order("orders/updated", id);
     }

@@ -242,6 +242,23 @@ fn of_two_edits_in_one_second_the_later_one_stands() {
     assert_eq!(left, expected);
 }
 
+/// Triggered-At is not signed: a body that was heard already is a copy, whatever it says beside it.
+/// An order that is edited back within one second of `updated_at` waits for the next word about it.
+#[test]
+fn a_body_that_comes_back_within_the_second_is_taken_for_a_copy() {
+    let told = [(5, "10:00:00.100", "a"), (3, "10:00:00.500", "b"), (5, "10:00:00.900", "c")];
+    let facts = told.iter().map(|(left, at, id)| {
+        let line = json!([{"id":1,"sku":"PRO","variant_id":2,"quantity":5,"current_quantity":left}]);
+        let at = format!("2026-01-05T{at}Z");
+        let own = [("x-shopify-triggered-at", at.as_str()), ("x-shopify-webhook-id", id)];
+        let body = order(json!({"financial_status":"paid","line_items":line}));
+        let fact = about(&try_translated("orders/updated", &body, &own).unwrap(), "ord:820982911946154508").clone();
+        Recorded { position: 1, fact }
+    });
+    let state = fold("115310627314723954", facts.collect(), []);
+    assert_eq!(state.payments["ord:820982911946154508"].payment.items[0].quantity, Some(3));
+}
+
 #[test]
 fn the_rest_is_noted() {
     let redact = json!({"shop_domain":"{shop}.myshopify.com","customer":{"id":191167,"email":"x@example.com"}});
