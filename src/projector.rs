@@ -201,11 +201,10 @@ impl Projector {
         let adopted = rules::adopted(&tx, self.registry.system).await?;
         let now = database_now(&tx).await?;
         if let Some(source) = self.registry.source_of(place.journal) {
-            if batch.mentioned {
-                source::project_mentioned(&tx, place, source, &adopted, from, &batch.meanings, now).await?;
-            } else {
-                source::project(&tx, place, source, &adopted, from, &batch.meanings, now).await?;
+            if !batch.mentioned {
+                source::mention(&tx, place, &batch.meanings).await?;
             }
+            source::project_mentioned(&tx, place, source, &adopted, from, &batch.meanings, now).await?;
         } else if self.registry.account_of(place.journal).is_some() {
             account::project(&tx, place, &self.registry, &batch.events, now).await?;
         } else {

@@ -224,6 +224,28 @@ pub struct LicenseRecord {
 }
 
 impl LicenseRecord {
+    /// Of an order that nothing is known of yet.
+    #[must_use]
+    pub fn new(order_id: &str, line: Line, order_generation: u32) -> Self {
+        Self {
+            order_id: order_id.to_owned(),
+            line,
+            order_generation,
+            intents: 0,
+            open: None,
+            observed: None,
+            disabled_by_us: false,
+            devices_released: false,
+            parked: None,
+            seen: None,
+            gone: false,
+            given_up: false,
+            recheck_at: None,
+            last_intent: None,
+            last_outcome: None,
+        }
+    }
+
     /// `absent` · `enabled` · `disabled` · `in_doubt`.
     #[must_use]
     pub fn state(&self) -> &'static str {
@@ -239,23 +261,8 @@ impl LicenseRecord {
     /// Takes an intent in. `None` before it: this is the first word about the order.
     #[must_use]
     pub fn with_intent(record: Option<Self>, intent: Intent, position: i64, recorded_at: DateTime<Utc>) -> Self {
-        let mut record = record.unwrap_or_else(|| Self {
-            order_id: intent.order_id.clone(),
-            line: intent.line.clone(),
-            order_generation: intent.order_generation,
-            intents: 0,
-            open: None,
-            observed: None,
-            disabled_by_us: false,
-            devices_released: false,
-            parked: None,
-            seen: None,
-            gone: false,
-            given_up: false,
-            recheck_at: None,
-            last_intent: None,
-            last_outcome: None,
-        });
+        let mut record =
+            record.unwrap_or_else(|| Self::new(&intent.order_id, intent.line.clone(), intent.order_generation));
         record.intents = record.intents.max(intent.n);
         record.last_intent = Some(position);
         record.open = Some(OpenIntent { intent, recorded_at });

@@ -184,7 +184,7 @@ pub(super) async fn one(app: Shared, _: Auditor, path: web::Path<(String, i64)>)
     let (mut signature, mut calls) = (Value::Null, Vec::new());
     if let Some(source) = app.projector.registry.source_of(journal.id) {
         if !event.own {
-            signature = evidence::signature(&client, source, &event).await?;
+            signature = evidence::signature(&client, source, &event, !cuts.is_empty()).await?;
         }
         if let Some(subscription) = text("subscription_id") {
             calls = evidence::calls(&client, &app, source, &subscription, &name).await?;

@@ -13,20 +13,24 @@ use crate::registry::Source;
 /// The verdict on the delivery of a stored event, as it can be had from what is kept: the bytes,
 /// the headers, and every secret this instance is configured with, past ones included. Judged at
 /// the instant of receipt, for a signature with a time in it is stale today.
-pub(super) async fn signature(client: &Client, source: &Source, event: &StoredEvent) -> Result<Value, Problem> {
-    let carrier = read::at(client, event.journal, &[event.carrier]).await?.into_iter().next();
+///
+/// `is_cut`: something in the delivery was blanked before it was stored.
+pub(super) async fn signature(
+    client: &Client,
+    source: &Source,
+    event: &StoredEvent,
+    is_cut: bool,
+) -> Result<Value, Problem> {
     let Some(body) = read::body(client, event.journal, event.carrier).await? else {
         return Ok(verdict("not_checkable", "the bytes were erased"));
     };
-    let cuts = read::cuts(client, event.journal, event.carrier).await?;
-    if !cuts.is_empty() {
+    if is_cut {
         return Ok(verdict(
             "not_checkable",
             "what must not be stored was blanked; it was checked before, at its receipt",
         ));
     }
-    let headers = carrier.map(|c| c.headers).unwrap_or_default();
-    Ok(match checks(source, &headers, &body, event.received_at) {
+    Ok(match checks(source, &event.headers, &body, event.received_at) {
         true => verdict("valid", "a secret of this source signed these bytes and headers"),
         false if source.settings.url_token.is_some() => {
             verdict("not_checkable", "a token in the URL, which is never stored, was part of the proof")

@@ -38,12 +38,12 @@ struct Line {
 
 /// What arrived while calls were in flight.
 #[derive(Default)]
-struct Waiting {
+struct Batch {
     jobs: Vec<Job>,
     bytes: usize,
 }
 
-impl Waiting {
+impl Batch {
     fn has_room(&self) -> bool {
         self.jobs.len() < BATCH_DELIVERIES_MAX && self.bytes < BATCH_BYTES_MAX
     }
@@ -72,7 +72,7 @@ impl Flusher {
         let flusher = Arc::new(self);
         let mut flights = JoinSet::new();
         let (mut line, mut calls) = (Weak::<Line>::new(), 0);
-        let mut waiting = Waiting::default();
+        let mut waiting = Batch::default();
         let mut sent = 0;
         loop {
             tokio::select! {

@@ -87,14 +87,10 @@ pub fn of(source: &Source, event: &StoredEvent) -> Meaning {
             _ => Vec::new(),
         },
     };
+    let understood = |translation| Meaning { position: event.position, translation, trouble: None, words: Vec::new() };
     if event.own && !is_override(event) {
         // An admin act that concerns this source: kept, and no word of its provider.
-        return Meaning {
-            position: event.position,
-            translation: Translation::default(),
-            trouble: None,
-            words: Vec::new(),
-        };
+        return understood(Translation::default());
     }
     if event.event_type == UNREADABLE {
         return silent(EventStatus::Unreadable, "the delivery is well signed but is not what this provider sends");
@@ -102,21 +98,17 @@ pub fn of(source: &Source, event: &StoredEvent) -> Meaning {
     let Some(bytes) = &event.bytes else { return silent(EventStatus::Recorded, "erased") };
     if is_override(event) {
         return match overrides::translate(bytes, &event.dedupe_key) {
-            Ok(translation) => Meaning { position: event.position, translation, trouble: None, words: Vec::new() },
+            Ok(translation) => understood(translation),
             Err(_) => silent(EventStatus::Quarantined, "an override that this build cannot read"),
         };
     }
     match catch_unwind(AssertUnwindSafe(|| source.provider.translate(bytes, &event.headers, &source.settings))) {
         Ok(Ok(translation)) if translation.unknown_type => Meaning {
-            position: event.position,
-            translation,
             trouble: Some((EventStatus::UnknownType, "a type this build does not know".to_owned())),
-            words: Vec::new(),
+            ..understood(translation)
         },
-        Ok(Ok(translation)) => {
-            let translation = if event.livemode == Some(false) { as_a_test(translation) } else { translation };
-            Meaning { position: event.position, translation, trouble: None, words: Vec::new() }
-        }
+        Ok(Ok(translation)) if event.livemode == Some(false) => understood(as_a_test(translation)),
+        Ok(Ok(translation)) => understood(translation),
         Ok(Err(unreadable)) => silent(EventStatus::Quarantined, &unreadable.0),
         Err(_) => silent(EventStatus::Quarantined, "the translator failed on this event"),
     }

@@ -4,30 +4,11 @@ use serde_json::{Value, json};
 
 use crate::support::eventually;
 use crate::support::service::Service;
-use crate::support::stripe::{DAY, event, invoice, subscription};
+use crate::support::shop;
+use crate::support::stripe::{DAY, event, subscription};
 
 async fn buy(service: &Service, id: &str) {
-    let now = chrono::Utc::now().timestamp();
-    let period = (now, now + 30 * DAY);
-    for body in [
-        event(
-            &format!("evt_{id}_1"),
-            "customer.subscription.created",
-            now,
-            &subscription(id, "active", "price_pro", 1, period),
-            None,
-        ),
-        event(
-            &format!("evt_{id}_2"),
-            "invoice.paid",
-            now,
-            &invoice(&format!("in_{id}"), id, "paid", "price_pro", period),
-            None,
-        ),
-    ] {
-        let (status, answer) = service.post("stripe-main", body.to_string().as_bytes()).await;
-        assert_eq!(status, 200, "{answer}");
-    }
+    shop::buy(service, id, "price_pro", 1).await;
 }
 
 async fn rebuild_until(service: &Service, id: &str, state: &str) -> Value {

@@ -267,24 +267,7 @@ async fn what_an_unreadable_event_mentions_is_not_switched_off_until_it_is_read(
     let now = now();
     let period = (now - 60, now + 30 * DAY);
     for id in ["sub_held_1", "sub_free_2"] {
-        for body in [
-            event(
-                &format!("evt_{id}_1"),
-                "customer.subscription.created",
-                now,
-                &subscription(id, "active", "price_pro", 1, period),
-                None,
-            ),
-            event(
-                &format!("evt_{id}_2"),
-                "invoice.paid",
-                now,
-                &invoice(&format!("in_{id}"), id, "paid", "price_pro", period),
-                None,
-            ),
-        ] {
-            assert_eq!(service.post("stripe-main", body.to_string().as_bytes()).await.0, 200);
-        }
+        buy(&service, id, "price_pro", 1).await;
     }
     service.settled().await;
     let broken = br#"{"id":"evt_broken","object":"event","type":"customer.subscription.updated","data":{"object":{"id":"sub_held_1","#;

@@ -5,29 +5,10 @@ use serde_json::{Value, json};
 use crate::histories::fastspring;
 use crate::support::rng::Rng;
 use crate::support::service::Service;
-use crate::support::stripe::{DAY, event, invoice, subscription};
+use crate::support::shop;
 
 async fn buy(service: &Service, id: &str) {
-    let now = chrono::Utc::now().timestamp();
-    let period = (now - 60, now + 30 * DAY);
-    for body in [
-        event(
-            &format!("evt_{id}_1"),
-            "customer.subscription.created",
-            period.0,
-            &subscription(id, "active", "price_pro", 1, period),
-            None,
-        ),
-        event(
-            &format!("evt_{id}_2"),
-            "invoice.paid",
-            period.0,
-            &invoice(&format!("in_{id}"), id, "paid", "price_pro", period),
-            None,
-        ),
-    ] {
-        assert_eq!(service.post("stripe-main", body.to_string().as_bytes()).await.0, 200);
-    }
+    shop::buy(service, id, "price_pro", 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ use crate::support::eventually;
 use crate::support::other::Other;
 use crate::support::rng::{Rng, base_seed};
 use crate::support::service::Service;
+use crate::support::shop;
 use crate::support::stripe::{DAY, event, invoice, subscription};
 
 /// Something that happens to a subscription, and its name.
@@ -184,27 +185,7 @@ async fn a_refund_switches_off_also_when_its_link_comes_last() {
 }
 
 async fn buy(service: &Service, id: &str, price: &str) {
-    let period = (now() - 60, now() + 30 * DAY);
-    let bodies = [
-        event(
-            &format!("evt_{id}_1"),
-            "customer.subscription.created",
-            period.0,
-            &subscription(id, "active", price, 3, period),
-            None,
-        ),
-        event(
-            &format!("evt_{id}_2"),
-            "invoice.paid",
-            period.0,
-            &invoice(&format!("in_{id}"), id, "paid", price, period),
-            None,
-        ),
-    ];
-    for body in bodies {
-        let (status, answer) = service.post("stripe-main", body.to_string().as_bytes()).await;
-        assert_eq!(status, 200, "{answer}");
-    }
+    shop::buy(service, id, price, 3).await;
 }
 
 const NEW_RULE: &str = "\n[[catalog]]\nmatch = { price = \"price_new\" }\nproduct_code = \"TEAM\"\n";

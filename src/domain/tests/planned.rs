@@ -5,22 +5,13 @@ use super::*;
 /// What LicenseSpring holds: `None` where it was never seen.
 pub(super) fn record(product: &str, ordinal: u32, generation: u32, observed: Option<Observed>) -> LicenseRecord {
     let line = Line { source: "shop".into(), subscription_id: "sub_1".into(), product_code: product.into(), ordinal };
+    let order_id = line.order_id(generation);
     LicenseRecord {
-        order_id: line.order_id(generation),
-        line,
-        order_generation: generation,
         intents: 1,
-        open: None,
         observed,
-        disabled_by_us: false,
-        devices_released: false,
-        parked: None,
-        seen: None,
-        gone: false,
-        given_up: false,
-        recheck_at: None,
         last_intent: Some(1),
         last_outcome: Some(2),
+        ..LicenseRecord::new(&order_id, line, generation)
     }
 }
 

@@ -120,23 +120,8 @@ fn a_license_is_found_under_every_record_of_its_product() {
     let after = split(&heard, ACCOUNT, &configured(), &[0, 1]);
     assert_eq!(after[0].subscription_id, "02i5g0000010001AAA");
     assert_eq!(after[0].license_ids(), ["02i5g0000010001AAA", "02i5g0000010002AAA"]);
-    let record = LicenseRecord {
-        order_id: line("02i5g0000010002AAA").order_id(1),
-        line: line("02i5g0000010002AAA"),
-        order_generation: 1,
-        intents: 1,
-        open: None,
-        observed: None,
-        disabled_by_us: false,
-        devices_released: false,
-        parked: None,
-        seen: None,
-        gone: false,
-        given_up: false,
-        recheck_at: None,
-        last_intent: None,
-        last_outcome: None,
-    };
+    let second = line("02i5g0000010002AAA");
+    let record = LicenseRecord { intents: 1, ..LicenseRecord::new(&second.order_id(1), second.clone(), 1) };
     let held = after[0].adopt(vec![record]);
     assert_eq!((&held[0].line, &*held[0].order_id), (&line("02i5g0000010001AAA"), "sf:02i5g0000010002AAA:PRO"));
 }
