@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::coverage::{self, Coverage, Loss};
+use super::coverage::{self, Coverage, Loss, Lost};
 use super::dates::{Interval, first_date_at_or_after, midnight, valid_until};
 use super::fact::{DisputeStatus, Entity, EntityKind, Item, Snapshot, Status};
 use super::overrides::{self, Effect};
@@ -169,7 +169,11 @@ fn overridden(verdict: Verdict, effect: &Effect) -> Verdict {
     let earned = verdict.standing != Standing::None;
     let extended = effect.extend.filter(|_| earned).map(|until| (until, "extended"));
     let given = effect.comp.map(|until| (until, "comp"));
-    let Some((until, reason)) = extended.max(given) else { return verdict };
+    let Some((until, reason)) = extended.max(given) else {
+        let runs_by_it = effect.withdrawn && verdict.switch == Switch::Leave && verdict.reason != "canceled";
+        let off = Verdict { paid_through: verdict.paid_through, ..Verdict::off(Standing::Ended, "override_withdrawn") };
+        return if runs_by_it { off } else { verdict };
+    };
     let date = first_date_at_or_after(until);
     if verdict.switch == Switch::On && verdict.valid_until.is_none_or(|own| own >= date) {
         return verdict; // its own lasts longer, or for ever
@@ -346,7 +350,7 @@ fn by_coverage(state: &State, sold: Sold<'_>, snapshot: &Snapshot, policy: Polic
         coverage.paid_through.or(snapshot.trial_end)
     };
     let is_running = end.is_some_and(|e| e > now);
-    if !is_running && let Some(lost) = coverage.lost.filter(|l| l.until > now) {
+    if !is_running && let Some(lost) = missed(coverage.lost, end, policy, now) {
         let reason = if lost.how == Loss::DisputeLost { "dispute_lost" } else { "refunded" };
         return Verdict { paid_through: end, ..Verdict::off(Standing::Ended, reason) };
     }
@@ -368,6 +372,13 @@ fn by_coverage(state: &State, sold: Sold<'_>, snapshot: &Snapshot, policy: Polic
         (Standing::Ended, "lapsed", Switch::Leave) // LicenseSpring expires it by itself
     };
     Verdict { standing, reason, switch, paid_through: Some(paid_through), valid_until: Some(date), is_trial }
+}
+
+/// What was lost, where a license would still run by it, its days of grace included: such a
+/// license may be there, made before the loss was told.
+fn missed(lost: Option<Lost>, end: Option<DateTime<Utc>>, policy: Policy, now: DateTime<Utc>) -> Option<Lost> {
+    let ran_until = |until| midnight(valid_until(until, policy.grace_days));
+    lost.filter(|l| end.is_none_or(|end| l.until > end) && (l.until > now || ran_until(l.until) > now))
 }
 
 /// The coverage that the policy extends on.

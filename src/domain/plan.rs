@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::dates::midnight;
 use super::entitlement::{self, Entitlement, SourceContext, Standing, Switch};
 use super::hash;
 use super::license::{Action, LicenseRecord, Line, Observed};
@@ -30,6 +31,7 @@ pub struct Desired {
 /// What a subscription deserves at an instant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Deserved {
+    pub at: DateTime<Utc>,
     pub lines: Vec<Desired>,
     /// Items whose product is not in the catalog, or that want configuration otherwise.
     pub unmapped: Vec<String>,
@@ -50,7 +52,7 @@ pub struct Step {
 /// The lines of a subscription with the entitlement of each.
 #[must_use]
 pub fn deserved(state: &State, source: SourceContext<'_>, rules: &Rules, now: DateTime<Utc>) -> Deserved {
-    let mut deserved = Deserved::default();
+    let mut deserved = Deserved { at: now, ..Deserved::default() };
     let mut ordinals: BTreeMap<String, u32> = BTreeMap::new();
     let items = state.snapshot.as_ref().map(|s| s.value.items.as_slice()).unwrap_or_default();
     for item in items {
@@ -99,7 +101,7 @@ pub fn diff(deserved: &Deserved, held: &[LicenseRecord], state: &State) -> Vec<S
         let mine: Vec<&LicenseRecord> = held.iter().filter(|h| h.line == desired.line).collect();
         let current = mine.iter().copied().filter(|h| fits(h, &desired.entitlement)).max_by_key(|h| h.order_generation);
         let mut own = match current {
-            Some(record) => align(desired, record, state),
+            Some(record) => align(desired, record, state, deserved.at),
             None => create(desired, &mine, state),
         };
         own.retain(|step| !is_parked(step, held, &state_hash));
@@ -160,7 +162,7 @@ fn switch_off(record: &LicenseRecord, reason: &str) -> Option<Step> {
 
 /// An existing license brought to its entitlement: extend first, then enable; to stop, free
 /// the devices first, because a disabled license cannot free them any more.
-fn align(desired: &Desired, record: &LicenseRecord, state: &State) -> Vec<Step> {
+fn align(desired: &Desired, record: &LicenseRecord, state: &State, now: DateTime<Utc>) -> Vec<Step> {
     let entitlement = &desired.entitlement;
     if record.open.is_some() || record.gone {
         return Vec::new(); // in doubt: read before deciding; deleted by hand: a person decides
@@ -190,9 +192,19 @@ fn align(desired: &Desired, record: &LicenseRecord, state: &State) -> Vec<Step> 
                 actions.push(Action::Update { license_id, changes: Value::Object(changes) });
             }
         }
+        Switch::Leave if entitlement.reason == "lapsed" && outlasts(observed, entitlement, now) => {
+            actions.push(Action::Disable { license_id });
+        }
         Switch::Off | Switch::Leave => {}
     }
     actions.into_iter().map(|action| step(record, action, &entitlement.reason)).collect()
+}
+
+/// A license that lapsed ends by its own date; not so one with a later date, from when more was
+/// known to be paid than is now.
+fn outlasts(observed: &Observed, entitlement: &Entitlement, now: DateTime<Utc>) -> bool {
+    let runs_on = |date: NaiveDate| entitlement.valid_until.is_some_and(|end| end < date) && midnight(date) > now;
+    observed.enabled && observed.valid_until.is_some_and(runs_on)
 }
 
 fn frees_devices(entitlement: &Entitlement) -> bool {

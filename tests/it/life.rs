@@ -184,6 +184,23 @@ async fn a_refund_switches_off_also_when_its_link_comes_last() {
     assert_eq!(unlinked["events"], json!([]));
 }
 
+/// What was paid is over, its license runs on in its days of grace, and the money goes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_in_the_days_of_grace_switches_off() {
+    let service = Service::start().await;
+    let mut life = Life::new("sub_grace", now() - 31 * DAY, Shape::New, 1);
+    life.start_paid(true, 0);
+    let bought = life.told.len();
+    deliver(&service, &life, 0, &mut Rng::new(1)).await;
+    let order = "stripe-main:sub_grace:PRO";
+    assert_eq!(service.sandbox.license(order).await.unwrap()["enabled"], json!(true));
+    life.now = now() - 60;
+    life.refund(100, false);
+    deliver(&service, &life, bought, &mut Rng::new(1)).await;
+    assert_eq!(service.sandbox.license(order).await.unwrap()["enabled"], json!(false));
+    assert_eq!(service.sandbox.mutating().await.len(), 2);
+}
+
 async fn buy(service: &Service, id: &str, price: &str) {
     shop::buy(service, id, price, 3).await;
 }

@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::support::service::Service;
-use crate::support::shop::{buy, cancel, enabled, order, renew};
+use crate::support::shop::{buy, cancel, enabled, now, order, post, renew};
+use crate::support::stripe::{DAY, event, subscription};
 
 async fn grant(service: &Service, body: Value) -> (u16, Value) {
     let (status, answer) = service.admin("POST", "/v1/admin/overrides", body).await;
@@ -79,6 +80,25 @@ async fn comp_revoke_and_extend_outrank_the_provider_until_withdrawn() {
     // A rebuild knows them.
     let rebuilt = service.command().args(["rebuild", "--dry-run", "--json"]).output().unwrap();
     assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stdout));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_comp_of_what_was_never_paid_ends_when_it_is_withdrawn() {
+    let service = Service::start().await;
+    let period = (now() - 3_600, now() + 30 * DAY);
+    let unpaid = subscription("sub_1", "active", "price_pro", 1, period);
+    post(&service, event("evt_1", "customer.subscription.created", period.0, &unpaid, None)).await;
+    service.settled().await;
+    assert_eq!(service.sandbox.licenses().await.len(), 0);
+    let comp = json!({"source": "stripe-main", "subscription_id": "sub_1", "kind": "comp", "until": "2099-01-01", "reason": "a test"});
+    let (_, given) = grant(&service, comp).await;
+    service.settled().await;
+    assert_eq!(enabled(&service).await, 1);
+    withdraw(&service, &given, json!({"reason": "enough"})).await;
+    service.settled().await;
+    assert_eq!(enabled(&service).await, 0, "or it would run until 2099");
+    let (_, shown) = service.get("/v1/subscriptions/stripe-main/sub_1").await;
+    assert_eq!(shown["items"][0]["entitlement"]["reason"], json!("override_withdrawn"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -87,9 +87,12 @@ impl Line {
             (_, trial) => self.paid.or(trial),
         };
         let date = paid.map(|p| date_at_or_after(p + rules.grace_days * DAY));
-        let ends_at_00 = paid.map(|p| (p + rules.grace_days * DAY + DAY - 1).div_euclid(DAY) * DAY);
+        let with_grace = |until: i64| (until + rules.grace_days * DAY + DAY - 1).div_euclid(DAY) * DAY;
+        let ends_at_00 = paid.map(with_grace);
         let covered = paid.is_some_and(|p| now < p);
-        let given_back = !covered && self.lost.is_some_and(|l| now < l);
+        // A license would have outlasted it by the grace, and may be there from before.
+        let beyond = self.lost.filter(|l| paid.is_none_or(|p| p < *l));
+        let given_back = !covered && beyond.is_some_and(|l| now < with_grace(l));
         let (state, off) = match self.status {
             "canceled" => ("ended", true),
             _ if self.cancel_at.is_some_and(|at| at <= now) => ("ended", true),

@@ -451,7 +451,29 @@ async fn eventually_right(service: &Service, told: &[Told]) {
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
+    for line in &last {
+        explain(service, told, line).await;
+    }
     panic!("{} violations:\n{}", last.len(), last.join("\n"));
+}
+
+/// All that is known of a life that went wrong: what was told, when it was stored, what was made of it.
+async fn explain(service: &Service, told: &[Told], violation: &str) {
+    let is_about = |t: &&Told| t.subscriptions.iter().any(|s| violation.contains(&format!(":{s}:")));
+    let Some(life) = told.iter().find(is_about) else { return };
+    life.events.iter().for_each(|event| println!("told: {event}"));
+    let events: Vec<String> = life.events.iter().filter_map(|e| Some(e["id"].as_str()?.to_owned())).collect();
+    let client = service.database.service().await;
+    for (what, of, query) in [
+        ("stored", &events, "SELECT e FROM ledger.events e WHERE external_id = ANY ($1) ORDER BY journal, position"),
+        ("state", &life.subscriptions, "SELECT s FROM projection.subscriptions s WHERE subscription_id = ANY ($1)"),
+        ("license", &life.subscriptions, "SELECT l FROM projection.licenses l WHERE subscription_id = ANY ($1)"),
+        ("plan", &vec![], "SELECT p FROM control.plans p WHERE $1::text[] IS NOT NULL"),
+    ] {
+        for row in client.query(&format!("SELECT to_jsonb(x)::text FROM ({query}) x"), &[of]).await.unwrap() {
+            println!("{what}: {}", row.get::<_, String>(0));
+        }
+    }
 }
 
 /// Every changing request was announced by an intent, and every intent has an outcome.

@@ -245,6 +245,23 @@ fn a_refund_of_the_next_month_takes_effect_when_it_begins() {
     check("all of it", &both, &json!({}), &[("03-25", Ended, "refunded", Off, "-", "-")]);
 }
 
+/// The license may be there by then: what is told in another order ends alike.
+#[test]
+fn a_refund_that_is_told_in_the_days_of_grace_ends_them() {
+    let month = || vec![shown("03-01", month(Status::Active)), bought()];
+    let back = [month(), vec![given_back(1, "04-02", 1_000)]].concat();
+    let off: [Row<'_>; 3] = [
+        ("04-02", Ended, "refunded", Off, "-", "-"),
+        ("04-04 23:59:59", Ended, "refunded", Off, "-", "-"),
+        ("04-05 00:00:00", Nothing, "not_paid_yet", Leave, "-", "-"),
+    ];
+    check("all that was paid", &back, &json!({}), &off);
+    check("without grace", &back, &json!({"grace_days": 0}), &[("04-02", Nothing, "not_paid_yet", Leave, "-", "-")]);
+    let part = [paid("in_2", vec![line("si_1", "03-10", "04-01")]), given_back(2, "04-02", 1_000)];
+    let part = [month(), part.to_vec()].concat();
+    check("what did not last longer", &part, &json!({}), &[("04-02", Grace, "renewal_due", On, "04-05", "04-05")]);
+}
+
 /// A new item that lives on what the others paid goes with them.
 #[test]
 fn a_shared_payment_that_goes_back_ends_every_item() {

@@ -15,9 +15,9 @@ fn said(id: &str, when: &str, kind: OverrideKind, until: Option<&str>, product: 
     fact(Entity::subscription("sub_1"), when, 255, &format!("{id} {when}"), body)
 }
 
-fn withdrawn(id: &str, when: &str, kind: OverrideKind) -> Recorded {
-    let value =
-        Override { subscription_id: "sub_1".to_owned(), kind, product_code: None, until: None, withdrawn: true };
+fn withdrawn(id: &str, when: &str, kind: OverrideKind, until: Option<&str>) -> Recorded {
+    let (subscription_id, until) = ("sub_1".to_owned(), until.map(at));
+    let value = Override { subscription_id, kind, product_code: None, until, withdrawn: true };
     let body = FactBody::Override { id: id.to_owned(), value };
     fact(Entity::subscription("sub_1"), when, 255, &format!("{id} {when}"), body)
 }
@@ -40,7 +40,7 @@ fn an_override_outranks_the_provider() {
     let unpaid =
         || vec![shown("03-01", snapshot(Status::Active, vec![item("si_1", "price_pro", 3, ("03-01", "04-01"))]))];
     type Case = (&'static str, Vec<Recorded>, &'static str, Switch, Option<&'static str>, &'static str);
-    let table: [Case; 11] = [
+    let table: [Case; 16] = [
         ("nothing said", month(Status::Active), "03-10", Switch::On, Some("2026-04-05"), "paid"),
         (
             "revoked",
@@ -116,11 +116,54 @@ fn an_override_outranks_the_provider() {
         ),
         (
             "withdrawn",
-            with(with(month(Status::Active), said("o", "03-05", Revoke, None, None)), withdrawn("o", "03-06", Revoke)),
+            with(
+                with(month(Status::Active), said("o", "03-05", Revoke, None, None)),
+                withdrawn("o", "03-06", Revoke, None),
+            ),
             "03-10",
             Switch::On,
             Some("2026-04-05"),
             "paid",
+        ),
+        (
+            "a comp as long as its license runs",
+            with(unpaid(), said("o", "03-05", Comp, Some("03-10 09:00:00"), None)),
+            "03-10 10:00:00",
+            Switch::On,
+            Some("2026-03-11"),
+            "comp",
+        ),
+        (
+            "a comp withdrawn: its license has nothing else to run by",
+            with(unpaid(), withdrawn("o", "03-06", Comp, Some("06-01"))),
+            "03-10",
+            Switch::Off,
+            None,
+            "override_withdrawn",
+        ),
+        (
+            "an extension withdrawn after the end of what was paid",
+            with(month(Status::Active), withdrawn("o", "04-10", Extend, Some("06-01"))),
+            "04-11",
+            Switch::Off,
+            None,
+            "override_withdrawn",
+        ),
+        (
+            "an extension withdrawn of what is paid",
+            with(month(Status::Active), withdrawn("o", "03-06", Extend, Some("06-01"))),
+            "03-10",
+            Switch::On,
+            Some("2026-04-05"),
+            "paid",
+        ),
+        (
+            "withdrawn, and it would be over by now",
+            with(unpaid(), withdrawn("o", "03-06", Comp, Some("03-09"))),
+            "03-10",
+            Switch::Leave,
+            None,
+            "not_paid_yet",
         ),
     ];
     for (name, facts, now, switch, until, reason) in table {
@@ -147,7 +190,7 @@ fn overrides_are_part_of_the_state_whatever_the_order() {
     let plain = state(facts.clone());
     facts.push(said("a", "03-05", OverrideKind::Revoke, None, None));
     let granted = state(facts.clone());
-    facts.push(withdrawn("a", "03-06", OverrideKind::Revoke));
+    facts.push(withdrawn("a", "03-06", OverrideKind::Revoke, None));
     let taken_back = state(facts.clone());
     facts.reverse();
     assert_eq!(state(facts).fold_hash(), taken_back.fold_hash());

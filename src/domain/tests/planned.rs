@@ -192,7 +192,11 @@ fn a_stop_is_one_call_and_no_date() {
     }
     let mut lapsed = month(Status::Active, "price_pro");
     lapsed[1] = paid("in_1", vec![line("si_1", "01-01", "02-01")]);
-    check("lapsed by date: LicenseSpring does it", lapsed, json!({}), &held(right(7)), &[]);
+    let of = |date: &str| held(Observed { valid_until: Some(date.parse().unwrap()), ..right(7) });
+    let check_lapsed = |name, date, expected| check(name, lapsed.clone(), json!({}), &of(date), expected);
+    check_lapsed("lapsed by date: LicenseSpring does it", "2026-02-05", &[]);
+    check_lapsed("with a later date, which is over too", "2026-03-10", &[]);
+    check_lapsed("from when more was known to be paid", "2026-04-05", &["disable 7"]);
 }
 
 #[test]
