@@ -72,6 +72,13 @@ pub fn of(state: &State, item: &Item, counts: impl Fn(Loss) -> bool) -> Coverage
     coverage
 }
 
+/// Until when anything of the subscription is paid: an item without a payment of its own may be
+/// the successor of what that payment was for.
+#[must_use]
+pub fn of_anything(state: &State, item: &Item, counts: impl Fn(Loss) -> bool) -> Option<DateTime<Utc>> {
+    latest(state, &counts, item, |_| true).paid_through
+}
+
 /// What was bought once stays bought while one payment for it counts.
 fn once(state: &State, item: &Item, counts: impl Fn(Loss) -> bool) -> Coverage {
     let mut coverage = Coverage::default();

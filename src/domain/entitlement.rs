@@ -169,11 +169,7 @@ fn overridden(verdict: Verdict, effect: &Effect) -> Verdict {
     let earned = verdict.standing != Standing::None;
     let extended = effect.extend.filter(|_| earned).map(|until| (until, "extended"));
     let given = effect.comp.map(|until| (until, "comp"));
-    let Some((until, reason)) = extended.max(given) else {
-        let runs_by_it = effect.withdrawn && verdict.switch == Switch::Leave && verdict.reason != "canceled";
-        let off = Verdict { paid_through: verdict.paid_through, ..Verdict::off(Standing::Ended, "override_withdrawn") };
-        return if runs_by_it { off } else { verdict };
-    };
+    let Some((until, reason)) = extended.max(given) else { return verdict };
     let date = first_date_at_or_after(until);
     if verdict.switch == Switch::On && verdict.valid_until.is_none_or(|own| own >= date) {
         return verdict; // its own lasts longer, or for ever
@@ -239,7 +235,7 @@ fn judge(state: &State, sold: Sold<'_>, source: SourceContext<'_>, policy: Polic
         return Verdict::nothing("may_belong_to_a_contract");
     }
     match snapshot.status {
-        Status::Incomplete => Verdict::nothing("incomplete"),
+        Status::Incomplete => Verdict::off(Standing::None, "incomplete"),
         Status::Unknown => Verdict::nothing("unknown_status"),
         _ => by_coverage(state, sold, snapshot, policy, now),
     }
@@ -354,9 +350,7 @@ fn by_coverage(state: &State, sold: Sold<'_>, snapshot: &Snapshot, policy: Polic
         let reason = if lost.how == Loss::DisputeLost { "dispute_lost" } else { "refunded" };
         return Verdict { paid_through: end, ..Verdict::off(Standing::Ended, reason) };
     }
-    let Some(paid_through) = end else {
-        return Verdict::nothing(if sold.item.metered { "metered" } else { "not_paid_yet" });
-    };
+    let Some(paid_through) = end else { return unpaid(state, sold, policy, now) };
     let is_trial = snapshot.trial_end.is_some_and(|t| paid_through <= t);
     let paid_date = valid_until(paid_through, policy.grace_days);
     let date = match (policy.on_cancel, snapshot.cancel_at) {
@@ -372,6 +366,17 @@ fn by_coverage(state: &State, sold: Sold<'_>, snapshot: &Snapshot, policy: Polic
         (Standing::Ended, "lapsed", Switch::Leave) // LicenseSpring expires it by itself
     };
     Verdict { standing, reason, switch, paid_through: Some(paid_through), valid_until: Some(date), is_trial }
+}
+
+/// An item that nothing was paid for. There may be a license: of what it took the place of, which
+/// runs on until this is paid; or from when something else was known, and it has nothing to run by.
+fn unpaid(state: &State, sold: Sold<'_>, policy: Policy, now: DateTime<Utc>) -> Verdict {
+    if sold.item.metered {
+        return Verdict::nothing("metered");
+    }
+    let elsewhere = coverage::of_anything(state, sold.item, |loss| counts(policy, loss));
+    let lives_on = elsewhere.is_some_and(|end| midnight(valid_until(end, policy.grace_days)) > now);
+    if lives_on { Verdict::nothing("not_paid_yet") } else { Verdict::off(Standing::None, "not_paid_yet") }
 }
 
 /// What was lost, where a license would still run by it, its days of grace included: such a

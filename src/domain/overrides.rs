@@ -107,8 +107,6 @@ pub struct Effect {
     /// Until when a license is given, or lengthened.
     pub comp: Option<DateTime<Utc>>,
     pub extend: Option<DateTime<Utc>>,
-    /// A license may still run by what was given, and was taken back.
-    pub withdrawn: bool,
     /// The next instant at which this changes by itself.
     pub next: Option<DateTime<Utc>>,
 }
@@ -118,15 +116,16 @@ pub struct Effect {
 #[must_use]
 pub fn effect(overrides: &BTreeMap<String, Said<Override>>, product_code: &str, now: DateTime<Utc>) -> Effect {
     let mut effect = Effect::default();
-    let mine = |o: &&Override| o.product_code.as_deref().is_none_or(|p| p == product_code);
-    for value in overrides.values().map(|said| &said.value).filter(mine) {
-        let is_given = value.kind != OverrideKind::Revoke;
-        let until = value.until.map(|at| if is_given { midnight(first_date_at_or_after(at)) } else { at });
+    let stands = |o: &&Override| !o.withdrawn && o.product_code.as_deref().is_none_or(|p| p == product_code);
+    for value in overrides.values().map(|said| &said.value).filter(stands) {
+        let until = value.until.map(|at| match value.kind {
+            OverrideKind::Revoke => at,
+            OverrideKind::Comp | OverrideKind::Extend => midnight(first_date_at_or_after(at)),
+        });
         if until.is_some_and(|until| until <= now) {
             continue;
         }
         match value.kind {
-            _ if value.withdrawn => effect.withdrawn |= is_given,
             OverrideKind::Revoke => effect.revoked = true,
             OverrideKind::Comp => effect.comp = effect.comp.max(value.until),
             OverrideKind::Extend => effect.extend = effect.extend.max(value.until),

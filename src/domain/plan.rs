@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -113,7 +113,7 @@ pub fn diff(deserved: &Deserved, held: &[LicenseRecord], state: &State) -> Vec<S
     }
     let gone = held.iter().filter(|h| !deserved.lines.iter().any(|d| d.line == h.line));
     // An unmapped product says nothing about the lines that were mapped before.
-    if deserved.unmapped.is_empty() && state.snapshot.as_ref().is_some_and(|s| s.value.items_complete) {
+    if deserved.unmapped.is_empty() && state.has_all_items() {
         retired.extend(gone.filter_map(|h| {
             let fewer = deserved.lines.iter().any(|d| d.line.product_code == h.line.product_code);
             switch_off(h, if fewer { "fewer_licenses" } else { "product_removed" })
@@ -186,7 +186,12 @@ fn align(desired: &Desired, record: &LicenseRecord, state: &State, now: DateTime
                 actions.push(Action::Enable { license_id });
             }
         }
-        Switch::Off if observed.enabled => actions.push(Action::Disable { license_id }),
+        Switch::Off if observed.enabled => {
+            // What never was is not ended: a license that is over by its date is left alone.
+            if entitlement.standing != Standing::None || runs_on(observed, now) {
+                actions.push(Action::Disable { license_id });
+            }
+        }
         Switch::Leave if ended && entitlement.valid_until.is_some() && observed.enabled => {
             if let Some(changes) = date_change(entitlement, observed) {
                 actions.push(Action::Update { license_id, changes: Value::Object(changes) });
@@ -203,8 +208,13 @@ fn align(desired: &Desired, record: &LicenseRecord, state: &State, now: DateTime
 /// A license that lapsed ends by its own date; not so one with a later date, from when more was
 /// known to be paid than is now.
 fn outlasts(observed: &Observed, entitlement: &Entitlement, now: DateTime<Utc>) -> bool {
-    let runs_on = |date: NaiveDate| entitlement.valid_until.is_some_and(|end| end < date) && midnight(date) > now;
-    observed.enabled && observed.valid_until.is_some_and(runs_on)
+    let is_later = observed.valid_until.zip(entitlement.valid_until).is_some_and(|(date, end)| end < date);
+    observed.enabled && is_later && runs_on(observed, now)
+}
+
+/// Its date, where it has one, is yet to come.
+fn runs_on(observed: &Observed, now: DateTime<Utc>) -> bool {
+    observed.valid_until.is_none_or(|date| midnight(date) > now)
 }
 
 fn frees_devices(entitlement: &Entitlement) -> bool {

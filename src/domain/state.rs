@@ -251,14 +251,25 @@ impl State {
 
     /// A subscription that does not list its items is for what was last paid for.
     fn take_items_of_payments(&mut self) {
-        let paid = self.payments.values().filter(|p| p.paid_at.is_some() && !p.payment.items.is_empty());
-        let last = paid.max_by(|a, b| (a.paid_at, &a.key).cmp(&(b.paid_at, &b.key)));
-        if let (Some(last), Some(snapshot)) = (last, &mut self.snapshot)
-            && !snapshot.value.items_complete
-        {
-            // What is down to nothing was taken out, or given back.
-            snapshot.value.items = last.payment.items.iter().filter(|i| i.quantity != Some(0)).cloned().collect();
+        let Some(last) = self.last_paid_items() else { return };
+        // What is down to nothing was taken out, or given back.
+        let items = last.iter().filter(|i| i.quantity != Some(0)).cloned().collect();
+        if let Some(snapshot) = self.snapshot.as_mut().filter(|s| !s.value.items_complete) {
+            snapshot.value.items = items;
         }
+    }
+
+    fn last_paid_items(&self) -> Option<&[Item]> {
+        let paid = self.payments.values().filter(|p| p.paid_at.is_some() && !p.payment.items.is_empty());
+        let last = paid.max_by(|a, b| (a.paid_at, &a.key).cmp(&(b.paid_at, &b.key)))?;
+        Some(&last.payment.items)
+    }
+
+    /// Whether what is not among its items is no part of the subscription: they are its own whole
+    /// list, or what was last paid for.
+    #[must_use]
+    pub fn has_all_items(&self) -> bool {
+        self.snapshot.as_ref().is_some_and(|s| s.value.items_complete || self.last_paid_items().is_some())
     }
 
     /// What a later fact does not mention stays as it was.

@@ -98,7 +98,7 @@ async fn a_comp_of_what_was_never_paid_ends_when_it_is_withdrawn() {
     service.settled().await;
     assert_eq!(enabled(&service).await, 0, "or it would run until 2099");
     let (_, shown) = service.get("/v1/subscriptions/stripe-main/sub_1").await;
-    assert_eq!(shown["items"][0]["entitlement"]["reason"], json!("override_withdrawn"), "{shown}");
+    assert_eq!(shown["items"][0]["entitlement"]["reason"], json!("not_paid_yet"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

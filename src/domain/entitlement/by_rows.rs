@@ -31,8 +31,9 @@ pub(super) fn judge(
     match look.phase {
         Phase::Unknown => Verdict::nothing(UNKNOWN_FIELDS),
         Phase::Endless => Verdict::nothing(NO_END_DATE),
-        Phase::Ahead => Verdict::nothing("not_started"),
-        // There may be a license from before it was known that its contract is a draft.
+        // There may be a license from before it was known that its term is to begin later, or that
+        // its contract is a draft.
+        Phase::Ahead => Verdict::off(Standing::None, "not_started"),
         Phase::Pending => Verdict::off(Standing::None, "not_in_force"),
         Phase::Canceled(at) => {
             let at = at.or(snapshot.ended_at);

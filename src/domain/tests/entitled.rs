@@ -78,7 +78,7 @@ fn a_paid_month_runs_has_grace_and_lapses_by_itself() {
 fn every_status_has_its_consequence() {
     let keep = json!({"on_pause": "keep", "on_unpaid": "keep"});
     let table: [(Status, Value, Row<'_>); 10] = [
-        (Status::Incomplete, json!({}), ("03-02", Nothing, "incomplete", Leave, "-", "-")),
+        (Status::Incomplete, json!({}), ("03-02", Nothing, "incomplete", Off, "-", "-")),
         (Status::Unknown, json!({}), ("03-02", Nothing, "unknown_status", Leave, "-", "-")),
         (Status::Active, json!({}), ("03-02", Active, "paid", On, "04-05", "04-01")),
         (Status::PastDue, json!({}), ("03-02", Active, "paid", On, "04-05", "04-01")),
@@ -96,7 +96,7 @@ fn every_status_has_its_consequence() {
         "not paid",
         &[shown("03-01", month(Status::Active))],
         &json!({}),
-        &[("03-02", Nothing, "not_paid_yet", Leave, "-", "-")],
+        &[("03-02", Nothing, "not_paid_yet", Off, "-", "-")],
     );
 }
 
@@ -253,10 +253,10 @@ fn a_refund_that_is_told_in_the_days_of_grace_ends_them() {
     let off: [Row<'_>; 3] = [
         ("04-02", Ended, "refunded", Off, "-", "-"),
         ("04-04 23:59:59", Ended, "refunded", Off, "-", "-"),
-        ("04-05 00:00:00", Nothing, "not_paid_yet", Leave, "-", "-"),
+        ("04-05 00:00:00", Nothing, "not_paid_yet", Off, "-", "-"),
     ];
     check("all that was paid", &back, &json!({}), &off);
-    check("without grace", &back, &json!({"grace_days": 0}), &[("04-02", Nothing, "not_paid_yet", Leave, "-", "-")]);
+    check("without grace", &back, &json!({"grace_days": 0}), &[("04-02", Nothing, "not_paid_yet", Off, "-", "-")]);
     let part = [paid("in_2", vec![line("si_1", "03-10", "04-01")]), given_back(2, "04-02", 1_000)];
     let part = [month(), part.to_vec()].concat();
     check("what did not last longer", &part, &json!({}), &[("04-02", Grace, "renewal_due", On, "04-05", "04-05")]);
@@ -348,7 +348,7 @@ fn what_was_bought_once_stays_until_its_payment_is_lost() {
     let owned: Row<'_> = ("2036-03-10", Active, "paid", On, "-", "-");
     for (name, facts, row) in [
         ("paid", vec![sold()], owned),
-        ("not paid", vec![], ("03-10", Standing::None, "not_paid_yet", Leave, "-", "-")),
+        ("not paid", vec![], ("03-10", Standing::None, "not_paid_yet", Off, "-", "-")),
         ("given back", vec![sold(), given_back(1, "04-05", 1_000)], ("2036-03-10", Ended, "refunded", Off, "-", "-")),
         ("in part", vec![sold(), given_back(1, "04-05", 300)], owned),
         ("disputed", vec![sold(), dispute(1, "04-05", Open)], ("04-10", Suspended, "dispute", Off, "-", "-")),

@@ -200,6 +200,16 @@ fn a_stop_is_one_call_and_no_date() {
 }
 
 #[test]
+fn what_is_not_paid_lives_on_what_it_took_the_place_of_and_on_nothing_else() {
+    let changed = || shown("03-05", snapshot(Status::PastDue, vec![item("si_2", "price_pro", 3, ("03-05", "04-05"))]));
+    let bought = month(Status::Active, "price_pro");
+    check("a new item, not paid yet", [bought, vec![changed()]].concat(), json!({}), &held(right(7)), &[]);
+    check("nothing is paid", vec![changed()], json!({}), &held(right(7)), &["disable 7"]);
+    let over = Observed { valid_until: Some("2026-03-10".parse().unwrap()), ..right(7) };
+    check("nothing is paid, and it is over", vec![changed()], json!({}), &held(over), &[]);
+}
+
+#[test]
 fn devices_go_before_the_switch() {
     let released = LicenseRecord { devices_released: true, ..record("PRO", 1, 1, Some(right(7))) };
     let table: [(&str, bool, &[&str]); 6] = [

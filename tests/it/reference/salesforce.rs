@@ -429,7 +429,7 @@ impl Line<'_> {
             (None, None) if on().any(|s| s.start <= self.now && s.until == Until::Unsaid) => {
                 ("none", None, None, false)
             }
-            (None, None) if on().next().is_some() => ("none", None, None, false),
+            (None, None) if on().next().is_some() => ("none", None, None, true),
             (None, None) if status == "incomplete" => ("none", None, None, true),
             (None, None) => ("ended", None, None, true),
         };

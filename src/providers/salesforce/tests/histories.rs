@@ -129,7 +129,7 @@ fn amendments_add_up_by_date() {
     check(
         &history,
         &[
-            ("2025-12-31", &["PRO none - - not_started"]),
+            ("2025-12-31", &["PRO none - - not_started off"]),
             ("2026-01-01", &["PRO active 10 2027-01-04 paid"]),
             ("2026-02-28T23:59:59Z", &["PRO active 10 2027-01-04 paid"]),
             ("2026-03-01T00:00:00Z", &["PRO active 15 2027-01-04 paid"]),
@@ -232,7 +232,7 @@ fn a_reduction_that_outlasts_what_it_reduced_takes_no_grace_away() {
     let history =
         |reduction: Value| [quoted(1, 10.0, "2026-01-01", json!({})), quoted(2, -4.0, "2025-12-01", reduction)];
     let days: [(&str, &[&str]); 4] = [
-        ("2025-12-15", &["PRO none - - not_started"]),
+        ("2025-12-15", &["PRO none - - not_started off"]),
         ("2026-06-01", &["PRO active 6 2027-01-04 paid"]),
         ("2027-01-02", &["PRO grace 6 2027-01-04 renewal_due"]),
         ("2027-02-01", &["PRO ended 6 2027-01-04 lapsed"]),
@@ -247,7 +247,10 @@ fn a_reduction_that_outlasts_what_it_reduced_takes_no_grace_away() {
 #[test]
 fn a_term_that_ends_before_it_begins_covers_nothing() {
     let turned = asset(1, json!({"PurchaseDate": "2026-02-01", "UsageEndDate": "2026-01-15"}));
-    check(&[turned], &[("2026-01-17", &["PRO none - - not_started"]), ("2026-02-02", &["PRO none - - not_started"])]);
+    check(
+        &[turned],
+        &[("2026-01-17", &["PRO none - - not_started off"]), ("2026-02-02", &["PRO none - - not_started off"])],
+    );
 }
 
 #[test]

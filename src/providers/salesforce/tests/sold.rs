@@ -72,7 +72,7 @@ fn orders_count_while_they_are_activated() {
     check(
         &all,
         &[
-            ("2026-01-15", &["PRO none - - not_started"]),
+            ("2026-01-15", &["PRO none - - not_started off"]),
             ("2026-02-01", &["PRO active 5 2027-01-04 paid"]),
             ("2026-07-01", &["PRO active 3 2027-01-04 paid"]),
         ],
