@@ -19,6 +19,7 @@ mod covered;
 mod entitled;
 mod guarded;
 mod instants;
+mod lost;
 mod named;
 mod overridden;
 mod planned;
