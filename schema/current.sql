@@ -571,7 +571,7 @@ CREATE TABLE projection.subscriptions (
     book text,
     superseded boolean NOT NULL,
     status text NOT NULL,
-    state json NOT NULL,
+    state text NOT NULL,
     state_hash text NOT NULL,
     fold_hash text NOT NULL,
     fold_version integer NOT NULL,

@@ -11,7 +11,7 @@ use deadpool_postgres::{Pool, Transaction};
 use tokio::sync::{Notify, watch};
 use tracing::{error, warn};
 
-use crate::ledger::{read, rules};
+use crate::ledger::rules;
 use crate::postgres::DbError;
 use crate::projections::events::{self, EventRow, EventStatus};
 use crate::projections::{Place, generations};
@@ -227,8 +227,7 @@ impl Projector {
         {
             return Ok(batch);
         }
-        let events = read::after(tx, place.journal, from, limit).await?;
-        Ok(Batch::of(&self.registry, place.journal, events))
+        Batch::read(tx, &self.registry, place.journal, from, limit).await
     }
 
     /// Steps over the next event and keeps the reason.

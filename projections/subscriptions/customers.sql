@@ -3,7 +3,7 @@ SELECT customer_id, count(*) AS subscriptions, array_agg(DISTINCT status) AS sta
 FROM projection.subscriptions
 WHERE generation = $1 AND journal = $2 AND customer_id > $3 AND NOT superseded
   AND ($5::text IS NULL OR starts_with(customer_id, $5) OR subscription_id = $5
-       OR position(lower($5) IN lower((state -> 'customers')::text)) > 0)
+       OR position(lower($5) IN lower((state::json -> 'customers')::text)) > 0)
 GROUP BY customer_id
 ORDER BY customer_id
 LIMIT $4

@@ -2,7 +2,7 @@
 -- $9 fold version, $10 unmapped, $11 uncertain, $12 next transitions, $13 whether dirty, $14 now, $15 books, $16 superseded
 INSERT INTO projection.subscriptions (generation, journal, subscription_id, customer_id, status, state, state_hash, fold_hash,
                                       fold_version, unmapped, uncertain, next_transition_at, dirty_since, version, saved_at, book, superseded)
-SELECT $1, $2, u.id, u.customer, u.status, u.state::json, u.state_hash, u.fold_hash,
+SELECT $1, $2, u.id, u.customer, u.status, u.state, u.state_hash, u.fold_hash,
        $9, u.unmapped, u.uncertain, u.next_at, CASE WHEN u.dirty THEN $14::timestamptz END, 1, $14::timestamptz, u.book, u.superseded
 FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $10::bool[], $11::bool[], $12::timestamptz[], $13::bool[], $15::text[], $16::bool[])
      AS u (id, customer, status, state, state_hash, fold_hash, unmapped, uncertain, next_at, dirty, book, superseded)

@@ -71,7 +71,7 @@ pub(super) async fn states(client: &Client, source: &Source, customer: &str) -> 
     let place = view::live(client, source.journal).await?;
     let statement = sql!("projections/subscriptions/of_customer.sql");
     let rows = query(client, statement, &[&place.generation, &place.journal, &customer, &SUBSCRIPTIONS_MAX]).await?;
-    let states = rows.iter().map(|row| serde_json::from_value::<State>(row.get("state")));
+    let states = rows.iter().map(|row| serde_json::from_str::<State>(row.get("state")));
     states
         .collect::<Result<_, _>>()
         .map_err(|_| Problem::unavailable("the projections are being rebuilt for this version"))

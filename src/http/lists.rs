@@ -187,7 +187,7 @@ pub(super) async fn unmapped(app: Shared, _: Auditor, page: web::Query<Page>) ->
         // One more than fits, and the one that the page before ended in.
         let rows = query(&client, statement, &[&place.generation, &place.journal, &(limit + 2), &first]).await?;
         for row in rows {
-            let Ok(state) = serde_json::from_value::<State>(row.get("state")) else { continue };
+            let Ok(state) = serde_json::from_str::<State>(row.get("state")) else { continue };
             let items = state.snapshot.as_ref().map(|s| s.value.items.as_slice()).unwrap_or_default();
             let missing = items.iter().filter(|i| adopted.rules.map(&source.name, &i.product).is_none());
             if let Some((item, shown)) = wanting(source, &state, &adopted.rules) {

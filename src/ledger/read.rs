@@ -11,6 +11,9 @@ use crate::sql;
 /// Most bytes of bodies one read takes into memory; the rest is read next time.
 pub const READ_BYTES_MAX: usize = 64 << 20;
 
+/// Events after which a long read lets others have their turn.
+const EVENTS_A_TURN: usize = 64;
+
 /// An event with its own bytes.
 #[derive(Debug, Clone)]
 pub struct StoredEvent {
@@ -64,6 +67,7 @@ impl StoredEvent {
 }
 
 /// The next events after a position: at most `limit`, and at most about [`READ_BYTES_MAX`] bytes.
+/// Each is shown to `arrived` while the next are on their way; what that takes is not kept.
 ///
 /// # Errors
 /// The database cannot be read.
@@ -72,6 +76,7 @@ pub async fn after(
     journal: i32,
     position: i64,
     limit: i64,
+    mut arrived: impl FnMut(&mut StoredEvent),
 ) -> Result<Vec<StoredEvent>, DbError> {
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&journal, &position, &limit];
     let rows =
@@ -82,9 +87,13 @@ pub async fn after(
     while bytes < READ_BYTES_MAX
         && let Some(row) = rows.try_next().await?
     {
-        let event = StoredEvent::from_row(&row)?;
+        let mut event = StoredEvent::from_row(&row)?;
         bytes += event.bytes.as_ref().map_or(0, Vec::len);
+        arrived(&mut event);
         events.push(event);
+        if events.len() % EVENTS_A_TURN == 0 {
+            tokio::task::yield_now().await;
+        }
     }
     Ok(events)
 }

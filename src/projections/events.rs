@@ -78,6 +78,25 @@ pub async fn mention(client: &impl GenericClient, place: Place, mentions: &[(Str
     Ok(())
 }
 
+/// Which of these entities were spoken of up to a position: in a fact, or at either end of an edge.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn heard_before(
+    client: &impl GenericClient,
+    place: Place,
+    entities: &[&str],
+    position: i64,
+) -> Result<Vec<String>, DbError> {
+    if entities.is_empty() {
+        return Ok(Vec::new());
+    }
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
+        [&place.generation, &place.journal, &entities, &position];
+    let rows = query(client, sql!("projections/events/heard_before.sql"), &params).await?;
+    Ok(rows.iter().map(|r| r.get(0)).collect())
+}
+
 /// Which of these entities were known up to a position.
 ///
 /// # Errors

@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
-use tokio_postgres::types::Json;
 
 use super::Place;
 use crate::domain::FOLD_VERSION;
@@ -37,9 +36,7 @@ pub struct Folded {
 }
 
 fn state_of(row: &Row, column: &str) -> Result<State, DbError> {
-    let Json(state) =
-        row.try_get(column).map_err(|e| DbError::Corrupt(format!("a stored state cannot be read: {e}")))?;
-    Ok(state)
+    serde_json::from_str(row.get(column)).map_err(|e| DbError::Corrupt(format!("a stored state cannot be read: {e}")))
 }
 
 /// Loads the rows of some subscriptions.

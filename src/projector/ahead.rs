@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool_postgres::{Pool, Timeouts};
+use deadpool_postgres::{GenericClient, Pool, Timeouts};
 use tokio::task::JoinHandle;
 
 use super::BATCH_EVENTS_MAX;
@@ -24,17 +24,24 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn of(registry: &Registry, journal: i32, mut events: Vec<StoredEvent>) -> Self {
-        let Some(source) = registry.source_of(journal) else {
-            return Self { events, meanings: Vec::new(), mentioned: false };
+    /// Reads what follows `from`, and translates it as it arrives.
+    pub(super) async fn read(
+        client: &impl GenericClient,
+        registry: &Registry,
+        journal: i32,
+        from: i64,
+        limit: i64,
+    ) -> Result<Self, DbError> {
+        let source = registry.source_of(journal);
+        let mut meanings = Vec::new();
+        let understand = |event: &mut StoredEvent| {
+            if let Some(source) = source {
+                meanings.push(meaning::of(source, event));
+                event.bytes = None; // not needed any more, and most of the batch's weight
+            }
         };
-        let understood = |event: &mut StoredEvent| {
-            let meaning = meaning::of(source, event);
-            event.bytes = None; // not needed any more, and most of the batch's weight
-            meaning
-        };
-        let meanings = events.iter_mut().map(understood).collect();
-        Self { events, meanings, mentioned: false }
+        let events = read::after(client, journal, from, limit, understand).await?;
+        Ok(Self { events, meanings, mentioned: false })
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -81,9 +88,7 @@ impl Ahead {
 async fn read_on(pool: Pool, registry: Arc<Registry>, place: Place, from: i64) -> Result<Batch, DbError> {
     let at_once = Timeouts { wait: Some(Duration::ZERO), ..pool.timeouts() };
     let client = pool.timeout_get(&at_once).await?;
-    let events = read::after(&client, place.journal, from, BATCH_EVENTS_MAX).await?;
-    let translated = tokio::task::spawn_blocking(move || Batch::of(&registry, place.journal, events)).await;
-    let mut batch = translated.map_err(|e| DbError::Corrupt(format!("reading ahead was broken off: {e}")))?;
+    let mut batch = Batch::read(&client, &registry, place.journal, from, BATCH_EVENTS_MAX).await?;
     source::mention(&client, place, &batch.meanings).await?;
     batch.mentioned = true;
     Ok(batch)

@@ -55,7 +55,7 @@ pub(super) async fn project_mentioned(
     let refold = needs_refold(client, place, &touched, &new_edges, from).await?;
     // A batch of earlier events, read again, does not end what is known.
     let to = meanings.last().map_or(from, |m| m.position.max(from));
-    let work = Work { place, source, meanings, touched: &touched, to };
+    let work = Work { place, source, meanings, touched: &touched, from, to };
     let (kept, folded): (Vec<Unit>, Vec<Unit>) =
         work.fold_all(client, &refold).await?.into_iter().partition(Unit::is_book);
     let mut found: Vec<Found> = folded.iter().flat_map(Unit::found).collect();
@@ -176,6 +176,7 @@ struct Work<'a> {
     source: &'a Source,
     meanings: &'a [Meaning],
     touched: &'a Touched,
+    from: i64,
     to: i64,
 }
 
@@ -211,11 +212,14 @@ fn is_book(key: &str) -> bool {
 type Saved = (State, i32, Option<String>);
 
 impl Work<'_> {
-    /// Folds everything touched: onto its state where all that is new is later, from its bytes
-    /// otherwise.
+    /// Folds everything touched: onto its state where all that is new is later, from the batch where
+    /// that is the first to speak of it, from its bytes otherwise.
     async fn fold_all(&self, client: &impl GenericClient, refold: &BTreeSet<String>) -> Result<Vec<Unit>, DbError> {
         let mut saved = self.saved(client).await?;
         let mut fresh = self.fresh();
+        let is_new = |key: &&str| !saved.contains_key(*key) && !refold.contains(*key) && !is_book(key);
+        let new = self.touched.subscriptions.iter().map(String::as_str).filter(is_new).collect();
+        let unheard = self.unheard(client, new).await?;
         let mut units = Vec::with_capacity(self.touched.subscriptions.len());
         let mut anew = Vec::new();
         for key in &self.touched.subscriptions {
@@ -227,11 +231,34 @@ impl Work<'_> {
                     state.advance(facts, links);
                     units.push(Unit { key: key.clone(), state, before, spoke: Vec::new() });
                 }
+                None if unheard.contains(key.as_str()) => {
+                    let state = fold(id_of(key), facts, links);
+                    units.push(Unit { key: key.clone(), state, before: None, spoke: Vec::new() });
+                }
                 saved => anew.push((key.clone(), saved.and_then(|(_, _, before)| before))),
             }
         }
         units.extend(self.fold_anew(client, anew).await?);
         Ok(units)
+    }
+
+    /// Those of these subscriptions that the batch is the first to speak of: neither they nor what
+    /// is theirs was heard of before.
+    async fn unheard<'k>(
+        &self,
+        client: &impl GenericClient,
+        mut keys: BTreeSet<&'k str>,
+    ) -> Result<BTreeSet<&'k str>, DbError> {
+        let theirs = self.touched.up.iter().filter(|(_, up)| up.iter().any(|key| keys.contains(key.as_str())));
+        let entities = theirs.map(|(entity, _)| entity.as_str()).chain(keys.iter().copied());
+        let entities: Vec<&str> = entities.collect::<BTreeSet<_>>().into_iter().collect();
+        for heard in events::heard_before(client, self.place, &entities, self.from).await? {
+            keys.remove(heard.as_str());
+            for key in self.touched.up.get(&heard).into_iter().flatten() {
+                keys.remove(key.as_str());
+            }
+        }
+        Ok(keys)
     }
 
     async fn saved(&self, client: &impl GenericClient) -> Result<HashMap<String, Saved>, DbError> {
