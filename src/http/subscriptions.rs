@@ -18,8 +18,8 @@ use crate::domain::rules::Rules;
 use crate::domain::state::{State, fold};
 use crate::ledger::append::append;
 use crate::ledger::{read, rules};
-use crate::postgres::{query, query_opt};
-use crate::projections::{Place, generations, links, subscriptions};
+use crate::postgres::query_opt;
+use crate::projections::{Place, generations, licenses, links, subscriptions};
 use crate::projector::{books, database_now, gather};
 use crate::registry::Source;
 use crate::sql;
@@ -55,7 +55,7 @@ pub(super) async fn list(app: Shared, _: Auditor, filter: web::Query<Filter>) ->
     let mut found: Vec<Value> = Vec::new();
     for source in sources.filter(|s| wanted.is_none_or(|w| s.name == w) && s.name.as_str() >= from_source) {
         let after = if source.name == from_source { after } else { "" };
-        found.extend(page(&client, source, after, limit + 1, view::present(filter.status.as_deref())).await?);
+        found.extend(page(&client, &app, source, after, limit + 1, view::present(filter.status.as_deref())).await?);
         if found.len() > room {
             break;
         }
@@ -67,35 +67,36 @@ pub(super) async fn list(app: Shared, _: Auditor, filter: web::Query<Filter>) ->
     Ok(HttpResponse::Ok().json(json!({"subscriptions": found, "next_cursor": next})))
 }
 
+/// Subscriptions of one source, each as it is shown alone.
 async fn page(
     client: &Client,
+    app: &Shared,
     source: &Source,
     after: &str,
     limit: i64,
     status: Option<&str>,
 ) -> Result<Vec<Value>, Problem> {
     let place = view::live(client, source.journal).await?;
-    let rows = query(
-        client,
-        sql!("projections/subscriptions/list.sql"),
-        &[&place.generation, &place.journal, &after, &limit, &status],
-    )
-    .await?;
-    Ok(rows
-        .iter()
-        .map(|row| {
-            json!({
-                "source": source.name,
-                "subscription_id": row.get::<_, String>("subscription_id"),
-                "customer_id": row.get::<_, Option<String>>("customer_id"),
-                "status": row.get::<_, String>("status"),
-                "uncertain": row.get::<_, bool>("uncertain"),
-                "unmapped": row.get::<_, bool>("unmapped"),
-                "state_hash": row.get::<_, String>("state_hash"),
-                "fold_hash": row.get::<_, String>("fold_hash"),
-            })
-        })
-        .collect())
+    let listed = subscriptions::listed(client, place, after, limit, status).await?;
+    let mut held: BTreeMap<String, Vec<LicenseRecord>> = BTreeMap::new();
+    if let Some(account) = app.projector.registry.accounts.get(&source.account) {
+        let ids: Vec<String> = listed.iter().flat_map(|(state, _)| state.license_ids()).collect();
+        let account = view::live(client, account.journal).await?;
+        for record in licenses::of_subscriptions(client, account, &source.name, &ids).await? {
+            held.entry(record.line.subscription_id.clone()).or_default().push(record);
+        }
+    }
+    let adopted = rules::adopted(client, app.projector.registry.system).await?;
+    let position = generations::position(client, place).await?;
+    let known_at = BTreeMap::from([(source.name.clone(), position)]);
+    let asked = view::Asked { as_of: None, at: database_now(client).await?, known_at };
+    let show = |(state, unmapped): &(State, bool)| {
+        let mine = state.license_ids().iter().filter_map(|id| held.get(id)).flatten().cloned().collect();
+        let mut shown = view::subscription(source, state, &adopted.rules, &state.adopt(mine), &asked);
+        shown["unmapped"] = json!(unmapped);
+        shown
+    };
+    Ok(listed.iter().map(show).collect())
 }
 
 #[derive(Deserialize)]

@@ -175,6 +175,28 @@ pub async fn alone(client: &impl GenericClient, place: Place, after: &str, limit
     rows.iter().map(|row| state_of(row, "state")).collect()
 }
 
+/// One page for readers, by id, of some status or any: each state, and whether a product of it is
+/// not in the catalog. A state that this build cannot read is empty until it is folded anew.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn listed(
+    client: &impl GenericClient,
+    place: Place,
+    after: &str,
+    limit: i64,
+    status: Option<&str>,
+) -> Result<Vec<(State, bool)>, DbError> {
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+        [&place.generation, &place.journal, &after, &limit, &status];
+    let rows = query(client, sql!("projections/subscriptions/list.sql"), &params).await?;
+    let state = |row: &Row| {
+        let empty = || State { subscription_id: row.get("subscription_id"), ..State::default() };
+        (state_of(row, "state").unwrap_or_else(|_| empty()), row.get("unmapped"))
+    };
+    Ok(rows.iter().map(state).collect())
+}
+
 /// A subscription whose entitlement has to be looked at again.
 #[derive(Debug, Clone)]
 pub struct Retimed {

@@ -424,6 +424,11 @@ async fn subscriptions_are_listed_in_pages() {
         cursor = next.to_owned();
     }
     assert_eq!(found, ["sub_0", "sub_1", "sub_2", "sub_3", "sub_4"]);
+    let (_, page) = service.get("/v1/subscriptions?limit=1").await;
+    let (_, mut alone) = service.get("/v1/subscriptions/stripe-main/sub_0").await;
+    alone["at"] = page["subscriptions"][0]["at"].clone();
+    alone["unmapped"] = json!(false);
+    assert_eq!(page["subscriptions"][0], alone, "as it is shown alone");
     for (query, count) in
         [("status=active", 5), ("status=canceled", 0), ("source=stripe-main", 5), ("source=fastspring-main", 0)]
     {

@@ -82,10 +82,7 @@ struct Line {
 
 impl Line {
     fn judge(self, now: i64, rules: &Rules) -> Expected {
-        let paid = match (self.status, self.trial_end) {
-            ("trialing", Some(trial)) => Some(self.paid.unwrap_or(trial).max(trial)),
-            (_, trial) => self.paid.or(trial),
-        };
+        let paid = self.paid.max(self.trial_end);
         let date = paid.map(|p| date_at_or_after(p + rules.grace_days * DAY));
         let with_grace = |until: i64| (until + rules.grace_days * DAY + DAY - 1).div_euclid(DAY) * DAY;
         let ends_at_00 = paid.map(with_grace);

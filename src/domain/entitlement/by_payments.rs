@@ -149,12 +149,9 @@ fn by_coverage(state: &State, sold: Sold<'_>, snapshot: &Snapshot, policy: Polic
         return Verdict { standing: Standing::Active, switch: Switch::On, ..Verdict::nothing("paid") };
     }
     let trialing = snapshot.status == Status::Trialing;
-    // A trial that has just ended covers up to its end, until the first payment says more.
-    let end = if trialing {
-        coverage.paid_through.max(snapshot.trial_end)
-    } else {
-        coverage.paid_through.or(snapshot.trial_end)
-    };
+    // A trial covers up to its end, also when it has ended, until the first payment says more; its
+    // own line may end earlier, where it was extended.
+    let end = coverage.paid_through.max(snapshot.trial_end);
     let is_running = end.is_some_and(|e| e > now);
     if !is_running && let Some(lost) = missed(coverage.lost, end, policy, now) {
         let reason = if lost.how == Loss::DisputeLost { "dispute_lost" } else { "refunded" };

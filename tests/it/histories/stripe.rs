@@ -299,8 +299,17 @@ impl Life {
                 self.dispute(ends);
             }
             13 if self.subscription.status == "active" => self.pause(rng),
+            11..=13 => self.extend_trial(rng.between(1, 20)),
             _ => self.noise(),
         }
+    }
+
+    /// Nothing is billed for it: the line of the trial ends where the trial was to end.
+    fn extend_trial(&mut self, days: i64) {
+        self.change(|s| {
+            s.period.1 += days * DAY;
+            s.trial_end = Some(s.period.1);
+        });
     }
 
     fn step_owing(&mut self, rng: &mut Rng) {
