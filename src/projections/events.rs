@@ -1,6 +1,9 @@
 //! What became of each event, and which events speak of an entity.
 
-use deadpool_postgres::GenericClient;
+use deadpool_postgres::{GenericClient, Transaction};
+use futures_util::pin_mut;
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::types::Type;
 
 use super::Place;
 use crate::postgres::{DbError, execute, query};
@@ -60,6 +63,34 @@ pub async fn save(client: &impl GenericClient, place: Place, rows: &[EventRow]) 
         &[&place.generation, &place.journal, &positions, &statuses, &entities, &customers, &subscriptions, &errors],
     )
     .await?;
+    Ok(())
+}
+
+/// Rows from which on COPY is worth its round trips.
+const COPY_ROWS_MIN: usize = 256;
+
+/// Saves what became of events that have no row yet.
+///
+/// # Errors
+/// The database cannot be written, or one of them has a row.
+pub async fn save_first(tx: &Transaction<'_>, place: Place, rows: &[EventRow]) -> Result<(), DbError> {
+    const TYPES: [Type; 8] =
+        [Type::INT4, Type::INT4, Type::INT8, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT];
+    if rows.len() < COPY_ROWS_MIN {
+        return save(tx, place, rows).await;
+    }
+    let copy = tx.prepare_cached(sql!("projections/events/copy.sql")).await?;
+    let writer = BinaryCopyInWriter::new(tx.copy_in(&copy).await?, &TYPES);
+    pin_mut!(writer);
+    for row in rows {
+        let EventRow { position, status, entity, customer_id, subscription_id, error } = row;
+        let (generation, journal, status) = (&place.generation, &place.journal, status.as_str());
+        writer
+            .as_mut()
+            .write(&[generation, journal, position, &status, entity, customer_id, subscription_id, error])
+            .await?;
+    }
+    writer.finish().await?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::GenericClient;
+use deadpool_postgres::{GenericClient, Transaction};
 
 use super::meaning::{Meaning, word_key};
 use super::{books, gather};
@@ -25,7 +25,7 @@ use crate::telemetry::meter;
 
 /// Projects a batch that follows checkpoint `from`.
 pub(super) async fn project(
-    client: &impl GenericClient,
+    client: &Transaction<'_>,
     place: Place,
     source: &Source,
     adopted: &Adopted,
@@ -39,7 +39,7 @@ pub(super) async fn project(
 
 /// [`project`], where the mentions are saved already.
 pub(super) async fn project_mentioned(
-    client: &impl GenericClient,
+    client: &Transaction<'_>,
     place: Place,
     source: &Source,
     adopted: &Adopted,
@@ -74,7 +74,13 @@ pub(super) async fn project_mentioned(
     subscriptions::save(client, place, &rows, now).await?;
     let known = Known { touched: &touched, customers, homes: &split.homes };
     events::linked(client, place, &found).await?;
-    events::save(client, place, &meanings.iter().map(|m| event_row(m, &known)).collect::<Vec<_>>()).await
+    let rows: Vec<EventRow> = meanings.iter().map(|m| event_row(m, &known)).collect();
+    // After the checkpoint no event has a row.
+    if meanings.iter().all(|m| m.position > from) {
+        events::save_first(client, place, &rows).await
+    } else {
+        events::save(client, place, &rows).await
+    }
 }
 
 /// What admins said in this batch.
