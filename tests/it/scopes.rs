@@ -82,6 +82,33 @@ async fn diff(service: &Service, id: &str) -> Vec<Value> {
     answer["differences"].as_array().unwrap().iter().map(|d| d["what"].clone()).collect()
 }
 
+/// Live they come one by one; a rebuild reads them all at once, and writes otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_batch_is_row_for_row_what_came_one_by_one() {
+    let service = Service::start().await;
+    for n in 0..130 {
+        buy(&service, &format!("sub_{n}")).await;
+    }
+    send(&service, &event("evt_new", "a.type.of.tomorrow", 1, &json!({"id": "x_1", "object": "x"}), None)).await;
+    service.post("stripe-main", b"not json").await;
+    service.settled().await;
+    let client = service.database.service().await;
+    let journal = "SELECT id FROM ledger.journals WHERE name = 'stripe-main'";
+    let journal: i32 = client.query_one(journal, &[]).await.unwrap().get(0);
+    let of_source = async || {
+        let mut rows: Vec<String> = rows(&service).await.into_iter().flatten().collect();
+        rows.retain(|row| row.contains(&format!(r#""journal": {journal},"#)));
+        rows
+    };
+    let live = of_source().await;
+    assert!(live.len() > 262, "every event has a row: {}", live.len());
+    let id = start(&service, json!({}), "always").await;
+    until(&service, &id, "promoted").await;
+    let rebuilt = of_source().await;
+    let differing: Vec<(&String, &String)> = rebuilt.iter().zip(&live).filter(|(a, b)| a != b).collect();
+    assert_eq!((differing, rebuilt.len()), (vec![], live.len()));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rows_of_a_source_are_exchanged_and_no_others() {
     let mut service = Service::start().await;
