@@ -387,6 +387,7 @@ CREATE TABLE control.sweeps (
     rows_seen bigint DEFAULT 0 NOT NULL,
     problem text,
     findings json,
+    looked_at timestamp with time zone,
     CONSTRAINT sweep_kind_known CHECK ((kind = ANY (ARRAY['full'::text, 'incremental'::text]))),
     CONSTRAINT sweep_state_known CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'done'::text, 'failed'::text])))
 );

@@ -27,6 +27,7 @@ pub mod rebuild;
 pub mod retry;
 mod source;
 pub mod timed;
+mod units;
 
 use ahead::{Ahead, Batch};
 

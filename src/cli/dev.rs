@@ -16,6 +16,7 @@ use super::failure::Failure;
 use super::settings::{self, DATA_DIR, DEV_FILE};
 use super::{serve, stories};
 use crate::control::{self, Role};
+use crate::postgres::embedded::{Embedded, Options};
 use crate::sandbox::{self, MANAGEMENT_KEY, Sandbox, SandboxOptions};
 
 /// Where the API listens unless told otherwise.
@@ -44,6 +45,7 @@ pub(super) async fn run(args: &Args) -> Result<ExitCode, Failure> {
     let listener =
         serve::bind(args.listen.parse().map_err(|_| format!("--listen {}: must be ADDRESS:PORT", args.listen))?)?;
     make_private(&args.data_dir)?;
+    Embedded::ensure_free(&args.data_dir)?; // or its configuration would be overwritten
     if args.fresh {
         forget(&args.data_dir).await?;
     }
@@ -72,7 +74,6 @@ fn make_private(data_dir: &Path) -> Result<(), Failure> {
 
 /// Stops a cluster that an earlier run left behind, then removes what is ours in the directory.
 async fn forget(data_dir: &Path) -> Result<(), Failure> {
-    use crate::postgres::embedded::{Embedded, Options};
     if data_dir.join("postgres").exists() {
         Embedded::start_exclusive(data_dir, &Options::default()).await?.stop().await?;
     }

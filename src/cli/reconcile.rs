@@ -200,6 +200,9 @@ async fn sweep(kind: &str, common: &Common, reconciler: &Reconciler) -> Result<E
 fn report(swept: &sweeps::Sweep) {
     let Some(findings) = &swept.findings else { return };
     println!("{} licenses read, {} not as they were left", findings["licenses"], findings["drifted"]);
+    if let Some(still) = findings["still_drifted"].as_i64().filter(|still| *still > 0) {
+        println!("  and {still} still not, as earlier sweeps reported (GET /v1/drift)");
+    }
     for found in findings["drift"].as_array().into_iter().flatten() {
         println!(
             "  ~ {} {}",

@@ -9,6 +9,10 @@ use uuid::Uuid;
 use crate::postgres::{DbError, execute, query, query_opt};
 use crate::sql;
 
+/// Seconds after which a sweep that nobody went on with is taken for that of a dead process. Whoever
+/// runs one goes on several times a second, or holds the account's lease meanwhile.
+const ABANDONED_S: f64 = 10.0;
+
 /// Sweeps that are listed.
 pub const LIST_MAX: i64 = 100;
 
@@ -55,12 +59,12 @@ pub struct Due {
     pub started_at: DateTime<Utc>,
 }
 
-/// Takes the oldest that waits; the account's lease makes that safe.
+/// Takes the oldest that waits, unless another process is at it; the account's lease makes that safe.
 ///
 /// # Errors
 /// The database cannot be written.
 pub async fn next(client: &impl GenericClient, account: &str) -> Result<Option<Due>, DbError> {
-    let row = query_opt(client, sql!("schema/statements/sweep_next.sql"), &[&account]).await?;
+    let row = query_opt(client, sql!("schema/statements/sweep_next.sql"), &[&account, &ABANDONED_S]).await?;
     Ok(row.map(|r| Due {
         id: r.get("id"),
         kind: r.get("kind"),

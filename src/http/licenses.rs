@@ -18,6 +18,8 @@ use crate::projector::database_now;
 use crate::registry::{Account, Source};
 use crate::sql;
 
+const STATES: [&str; 4] = ["absent", "enabled", "disabled", "in_doubt"];
+
 #[derive(Deserialize)]
 pub(super) struct Filter {
     state: Option<String>,
@@ -30,7 +32,7 @@ pub(super) async fn list(app: Shared, _: Auditor, filter: web::Query<Filter>) ->
     let limit = view::limit(filter.limit.as_deref())?;
     let room = usize::try_from(limit).unwrap_or(usize::MAX);
     let after = view::present(filter.cursor.as_deref()).unwrap_or_default();
-    let state = view::present(filter.state.as_deref());
+    let state = view::one_of("state", filter.state.as_deref(), &STATES)?;
     let client = app.projector.pool.get().await?;
     let mut found: Vec<LicenseRecord> = Vec::new();
     for account in app.projector.registry.accounts.values() {

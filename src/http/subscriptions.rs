@@ -30,6 +30,8 @@ const PROJECTED_TICK: Duration = Duration::from_millis(20);
 /// Longest from an event's number to its commit: a little more than a statement may take.
 const APPEND_MAX: TimeDelta = TimeDelta::seconds(90);
 
+const STATUSES: [&str; 8] = ["incomplete", "trialing", "active", "past_due", "unpaid", "paused", "canceled", "unknown"];
+
 #[derive(Deserialize)]
 pub(super) struct Filter {
     status: Option<String>,
@@ -49,13 +51,14 @@ pub(super) async fn list(app: Shared, _: Auditor, filter: web::Query<Filter>) ->
     if let Some(name) = view::present(filter.source.as_deref()) {
         view::source(&app, name)?;
     }
+    let status = view::one_of("status", filter.status.as_deref(), &STATUSES)?;
     let client = app.projector.pool.get().await?;
     let wanted = view::present(filter.source.as_deref());
     let sources = app.projector.registry.sources.values();
     let mut found: Vec<Value> = Vec::new();
     for source in sources.filter(|s| wanted.is_none_or(|w| s.name == w) && s.name.as_str() >= from_source) {
         let after = if source.name == from_source { after } else { "" };
-        found.extend(page(&client, &app, source, after, limit + 1, view::present(filter.status.as_deref())).await?);
+        found.extend(page(&client, &app, source, after, limit + 1, status).await?);
         if found.len() > room {
             break;
         }
@@ -245,7 +248,8 @@ pub(super) async fn state(
     }
     let key = Entity::subscription(id).key();
     let Some(gathered) = gathered(client, place, source, &key, as_of, up_to).await? else { return Ok(None) };
-    let speaks = gathered.facts.iter().any(|r| r.fact.entity.key() == key);
+    // What is said of its buyer alone says nothing of it; a payment may come first.
+    let speaks = gathered.facts.iter().any(|r| r.fact.entity.kind != EntityKind::Customer);
     Ok(speaks.then(|| fold(id, gathered.facts, gathered.links)))
 }
 

@@ -81,6 +81,16 @@ pub(super) fn instant(name: &str, asked: Option<&str>) -> Result<Option<DateTime
         .map_err(|_| Problem::field(name, "must be an instant such as 2026-12-19T10:00:00Z"))
 }
 
+/// A word of the query that must be one of these.
+pub(super) fn one_of<'a>(name: &str, asked: Option<&'a str>, words: &[&str]) -> Result<Option<&'a str>, Problem> {
+    match present(asked) {
+        Some(word) if !words.contains(&word) => {
+            Err(Problem::field(name, format!("must be one of {}", words.join(", "))))
+        }
+        word => Ok(word),
+    }
+}
+
 /// The live generation of a journal.
 pub(super) async fn live(client: &impl deadpool_postgres::GenericClient, journal: i32) -> Result<Place, Problem> {
     let live: BTreeMap<i32, Live> = generations::live(client).await?;
@@ -214,8 +224,13 @@ fn license_short(record: &LicenseRecord, steps: &[Step]) -> Value {
         "license_id": record.observed.as_ref().map(|o| o.license_id),
         "state": record.state(),
         "valid_until": record.observed.as_ref().and_then(|o| o.valid_until),
-        "in_sync": record.open.is_none() && record.parked.is_none() && !steps.iter().any(|s| s.order_id == record.order_id),
+        "in_sync": record.open.is_none() && record.parked.is_none() && !drifted(record) && !steps.iter().any(|s| s.order_id == record.order_id),
     })
+}
+
+/// A sweep found it otherwise than we left it, or not at all.
+fn drifted(record: &LicenseRecord) -> bool {
+    record.seen.is_some() || record.gone
 }
 
 /// A license with everything that is known of it.
@@ -239,6 +254,8 @@ pub(super) fn license(record: &LicenseRecord) -> Value {
         "features": observed.map(|o| o.features.clone()),
         "calls": record.intents,
         "parked": record.parked,
+        "drifted": drifted(record),
+        "seen": record.seen,
     })
 }
 

@@ -145,6 +145,14 @@ impl Embedded {
         Self::open(place, Some(serving), options).await
     }
 
+    /// Refuses a data directory that another process serves, before anything in it is touched.
+    ///
+    /// # Errors
+    /// [`EmbeddedError::AlreadyServed`], or the directory cannot be used.
+    pub fn ensure_free(data_dir: &Path) -> Result<(), EmbeddedError> {
+        locks::not_served(&Place::prepare(data_dir)?)
+    }
+
     async fn open(place: Place, serving: Option<Lock>, options: &Options) -> Result<Self, EmbeddedError> {
         // One process at a time looks at the cluster and decides: else two would start it.
         let _deciding = locks::decide(&place).await?;

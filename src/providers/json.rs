@@ -40,7 +40,7 @@ pub fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unreadable> {
     shallow_object(text)
 }
 
-/// As [`object`], where the depth is no matter.
+/// As [`object`], for a `T` that does not look into what is nested.
 pub fn shallow_object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unreadable> {
     // serde would also take a list of the fields' values for a struct.
     match text.trim_start_matches([' ', '\t', '\r', '\n']).bytes().next() {
@@ -53,9 +53,8 @@ pub fn shallow_object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unread
 /// As [`object`], for what is read whole: a text that was cut in the middle of a character
 /// (`"\ud83d"` alone) is no reason to lose the event around it.
 pub fn whole_object<T: DeserializeOwned>(text: &str) -> Result<T, Unreadable> {
-    // To read it whole is to meet serde's own limit of depth.
-    shallow_object(text).or_else(|refused| match without_lone_surrogates(text) {
-        Some(mended) => shallow_object(&mended),
+    object(text).or_else(|refused| match without_lone_surrogates(text) {
+        Some(mended) => object(&mended),
         None => Err(refused),
     })
 }

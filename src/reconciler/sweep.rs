@@ -36,13 +36,16 @@ struct Walk {
     rows: i64,
     /// Our orders that were seen.
     seen: BTreeSet<String>,
+    /// What is otherwise than it was last seen.
     drifted: Vec<(LicenseRecord, Option<Observed>)>,
+    /// What is still not as we left it, and was reported before.
+    still: i64,
     foreign: Vec<Value>,
     orphans: Vec<Value>,
     duplicates: Vec<Value>,
 }
 
-/// A sweep under way in this process; another process begins it anew.
+/// A sweep under way in this process; should it die, another begins it anew.
 pub(super) struct Running {
     due: Due,
     walk: Walk,
@@ -62,6 +65,8 @@ impl Reconciler {
         match self.walk(turn, client, live, &mut running).await {
             Ok(true) => self.report(turn, client, running).await,
             Ok(false) => {
+                // The pages may have taken long: it is still ours.
+                sweeps::progress(client, &running.due, running.walk.rows).await?;
                 turn.sweeping = Some(running);
                 Ok(())
             }
@@ -174,6 +179,7 @@ impl Reconciler {
             let Some(last) = page.last() else { return Ok(()) };
             after.clone_from(&last.order_id);
             for record in page {
+                walk.still += i64::from(record.gone && !walk.seen.contains(&record.order_id));
                 if walk.seen.contains(&record.order_id) || record.gone || record.open.is_some() {
                     continue;
                 }
@@ -215,6 +221,7 @@ impl Reconciler {
         let findings = json!({
             "licenses": walk.rows,
             "drifted": count,
+            "still_drifted": walk.still,
             "drift": drifted,
             "foreign": listed(walk.foreign),
             "orphans": listed(walk.orphans),
@@ -255,6 +262,8 @@ fn ours(record: &LicenseRecord, seen: Observed, walk: &mut Walk) {
     let known = record.seen.as_ref().unwrap_or(held);
     if *known != seen || record.gone {
         walk.drifted.push((record.clone(), Some(seen)));
+    } else if record.seen.is_some() {
+        walk.still += 1;
     }
 }
 

@@ -134,11 +134,15 @@ async fn chains_do_not_depend_on_arrival() {
         assert_eq!(names.len(), 1, "the first chain has lapsed and deserves none: {names:?}");
         assert_eq!(names, ["shopify-main:order-200:PRO"]);
         found.push(states);
+        // A chain that was taken in is there for its licenses alone: no difference of a part either.
+        for scope in [&[][..], &["--source", "shopify-main"], &["--source", "shopify-main", "--customer", "7"]] {
+            let rebuilt = service.command().args(["rebuild", "--dry-run", "--json"]).args(scope).output().unwrap();
+            assert!(rebuilt.status.success(), "{scope:?}: {}", String::from_utf8_lossy(&rebuilt.stdout));
+        }
     }
     assert!(found.windows(2).all(|two| two[0] == two[1]), "{found:?}");
 }
 
-/// Until it is mapped a product is kept and shown with the line that would map it; then it heals.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unmapped_sku_heals_when_its_rule_is_adopted() {
     let mut service = Service::start().await;

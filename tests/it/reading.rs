@@ -214,6 +214,8 @@ async fn a_wrong_question_is_told_which_part_is_wrong() {
         ("/v1/events?limit=-1", "limit"),
         ("/v1/events?limit=ten", "limit"),
         ("/v1/subscriptions?limit=1001", "limit"),
+        ("/v1/subscriptions?status=lively", "status"),
+        ("/v1/licenses?state=gone", "state"),
         ("/v1/licenses?limit=1001", "limit"),
         ("/v1/refusals?limit=1001", "limit"),
         ("/v1/events?order=sideways", "order"),
@@ -435,6 +437,18 @@ async fn subscriptions_are_listed_in_pages() {
         let (_, page) = service.get(&format!("/v1/subscriptions?{query}")).await;
         assert_eq!(page["subscriptions"].as_array().unwrap().len(), count, "{query}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_that_only_a_payment_speaks_of_can_be_read() {
+    let service = Service::start().await;
+    let now = Utc::now().timestamp();
+    let paid = invoice("in_1", "sub_early", "paid", "price_pro", (now, now + 30 * DAY));
+    send(&service, &event("evt_1", "invoice.paid", now, &paid, None)).await;
+    service.settled().await;
+    let (status, shown) = service.get("/v1/subscriptions/stripe-main/sub_early").await;
+    assert_eq!((status.as_u16(), &shown["status"], &shown["items"]), (200, &json!("unknown"), &json!([])), "{shown}");
+    assert_eq!(service.get("/v1/subscriptions/stripe-main/sub_other").await.0, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]

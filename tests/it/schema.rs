@@ -69,6 +69,9 @@ async fn every_statement_can_be_planned_by_the_service_against_the_schema() {
                 continue;
             }
         };
+        if text.lines().any(|line| line.starts_with("COPY ")) {
+            continue; // it has no plan; that its table and columns are there was seen just now
+        }
         // Planning looks at columns and types, and EXPLAIN also at what the role may do; nothing runs.
         let nulls = vec!["NULL"; prepared.params().len()].join(", ");
         let arguments = if nulls.is_empty() { String::new() } else { format!("({nulls})") };

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::eventually;
+use crate::support::other::Other;
 use crate::support::service::Service;
 use crate::support::shop::{buy, change, enabled, order, renew};
 
@@ -80,7 +81,12 @@ async fn a_sweep_reports_what_was_not_done_by_us_and_touches_nothing() {
     assert_eq!(service.sandbox.mutating().await.len(), calls, "it only reports");
     assert!(!service.log().contains("sandbox.management-key"));
     // Seen again it is no news; put back by hand it is none any more.
-    assert_eq!(sweep(&service, "full").await["findings"]["drifted"], json!(0));
+    let findings = sweep(&service, "full").await["findings"].clone();
+    assert_eq!((&findings["drifted"], &findings["still_drifted"]), (&json!(0), &json!(3)));
+    for id in ["sub_1", "sub_2", "sub_3"] {
+        let (_, shown) = service.get(&format!("/v1/subscriptions/stripe-main/{id}")).await;
+        assert_eq!(shown["items"][0]["license"]["in_sync"], json!(false), "{shown}");
+    }
     edit(&service, "sub_1", json!({"max_activations": 3})).await;
     assert_eq!(sweep(&service, "incremental").await["findings"]["drifted"], json!(1));
     assert!(!drift(&service).await.iter().any(|(o, _)| *o == order("sub_1")));
@@ -93,6 +99,25 @@ async fn a_sweep_reports_what_was_not_done_by_us_and_touches_nothing() {
     service.settled().await;
     let again = service.sandbox.license(&format!("{}:g2", order("sub_3"))).await;
     assert_eq!(again.map(|l| l["enabled"].clone()), Some(json!(true)));
+}
+
+/// Each turn of a process reads some pages; the other's turn in between is not the end of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_instances_do_not_begin_each_other_s_sweep_anew() {
+    let service = Service::start().await;
+    service.sandbox.control("PUT", "/plan", &json!({"plan": "unlimited"})).await;
+    for n in 0..620 {
+        order_by_hand(&service, &format!("by-hand-{n}"), "").await;
+    }
+    let _other = Other::start(&service, "").await;
+    service.sandbox.control("PUT", "/switches", &json!({"S7": "20"})).await;
+    let reads = async || {
+        let requests = service.sandbox.requests().await;
+        requests.iter().filter(|r| r["path"] == "/api/v1/licenses/" && r["method"] == "GET").count()
+    };
+    let before = reads().await;
+    assert_eq!(sweep(&service, "full").await["rows_seen"], json!(620));
+    assert_eq!(reads().await - before, 31, "every page once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -67,6 +67,11 @@ impl Sandbox {
         self.licenses().await.into_iter().find(|l| l["order_store_id"] == order_id)
     }
 
+    /// Every request it keeps, in order.
+    pub async fn requests(&self) -> Vec<Value> {
+        self.get("/requests").await["requests"].as_array().unwrap().clone()
+    }
+
     /// Every request that could change something, in order.
     pub async fn mutating(&self) -> Vec<Value> {
         self.get("/requests?mutating=true").await["requests"].as_array().unwrap().clone()
