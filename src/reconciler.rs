@@ -45,6 +45,10 @@ const TICK: Duration = Duration::from_millis(100);
 const TICK_TROUBLE: Duration = Duration::from_secs(1);
 /// Subscriptions looked at while the row is held once: it must be let go now and then.
 const SUBSCRIPTIONS_MAX: i64 = 50;
+/// After a call of a subscription failed, it is left alone for so long, twice as long each time, …
+const FAILED_PAUSE_MIN: TimeDelta = TimeDelta::seconds(1);
+/// … but never longer than this: those behind it in the queue are served meanwhile.
+const FAILED_PAUSE_MAX: TimeDelta = TimeDelta::seconds(60);
 /// Between two looks at a stop that waits for an event to be read.
 const UNREAD_PAUSE: TimeDelta = TimeDelta::seconds(30);
 
@@ -95,14 +99,19 @@ pub(crate) struct Turn {
     /// The plan that the guard holds.
     held: Option<Uuid>,
     looks: doubt::Looks,
+    failing: Failing,
     sweeping: Option<sweep::Running>,
 }
+
+/// How often in a row a call of a subscription (journal and id) failed.
+type Failing = BTreeMap<(i32, String), u32>;
 
 /// What a process remembers between turns. It may forget it at any time.
 #[derive(Default)]
 struct Memory {
     foreign_rules_said: bool,
     looks: doubt::Looks,
+    failing: Failing,
     sweeping: Option<sweep::Running>,
 }
 
@@ -185,6 +194,7 @@ impl Reconciler {
         let Some((mut turn, live)) = self.begin(&client, budget, memory).await? else { return Ok(()) };
         let worked = self.work(&mut turn, &client, &live).await;
         memory.looks = std::mem::take(&mut turn.looks);
+        memory.failing = std::mem::take(&mut turn.failing);
         memory.sweeping = turn.sweeping.take();
         match worked {
             Ok(()) | Err(Halt::Moved) => {}
@@ -226,6 +236,7 @@ impl Reconciler {
             watch: watch::Watch::default(),
             held: plans::held(client, &self.account.name).await?,
             looks: std::mem::take(&mut memory.looks),
+            failing: std::mem::take(&mut memory.failing),
             sweeping: memory.sweeping.take(),
         };
         Ok(Some((turn, live)))
@@ -269,7 +280,20 @@ impl Reconciler {
         let since = turn.now - window;
         for dirty in subscriptions::dirty(client, place, since, SUBSCRIPTIONS_MAX).await? {
             let id = &dirty.state.subscription_id;
-            match self.reconcile_one(turn, client, source, &dirty).await? {
+            let settled = match self.reconcile_one(turn, client, source, &dirty).await {
+                Err(Halt::NotBefore(None)) => {
+                    let failures = turn.failing.entry((place.journal, id.clone())).or_default();
+                    let pause = FAILED_PAUSE_MAX.min(FAILED_PAUSE_MIN * (1 << (*failures).min(6)));
+                    *failures = failures.saturating_add(1);
+                    subscriptions::defer(client, place, id, turn.now + pause).await?;
+                    return Err(Halt::NotBefore(None));
+                }
+                settled => settled?,
+            };
+            if matches!(settled, Settled::Yes) {
+                turn.failing.remove(&(place.journal, id.clone()));
+            }
+            match settled {
                 Settled::Yes => subscriptions::clean(client, place, id, dirty.version).await?,
                 Settled::No => {}
                 Settled::Waits => subscriptions::defer(client, place, id, turn.now + UNREAD_PAUSE).await?,

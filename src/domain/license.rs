@@ -303,7 +303,8 @@ impl LicenseRecord {
                 self.devices_released = false;
             }
             Action::ResetDevices { .. } => self.devices_released = true,
-            Action::Update { .. } | Action::SetFeatures { .. } => {}
+            // It is in use again: its next end frees the devices again.
+            Action::Update { .. } | Action::SetFeatures { .. } => self.devices_released = false,
         }
     }
 
