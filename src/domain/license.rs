@@ -274,8 +274,11 @@ impl LicenseRecord {
         self.last_outcome = Some(position);
         let Some(open) = self.open.take_if(|o| o.intent.n == outcome.n) else { return };
         if let Some(observed) = &outcome.observed {
-            self.observed = Some(observed.clone());
-            self.seen = None;
+            // Whoever switched it off, it was not this call: that stays to be reported.
+            let was_on = self.observed.as_ref().is_some_and(|held| held.enabled);
+            let by_hand = was_on && !observed.enabled && !matches!(open.intent.action, Action::Disable { .. });
+            self.observed = Some(Observed { enabled: observed.enabled || by_hand, ..observed.clone() });
+            self.seen = by_hand.then(|| observed.clone());
         }
         match outcome.result {
             CallResult::Done => {

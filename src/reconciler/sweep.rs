@@ -133,7 +133,7 @@ impl Reconciler {
         for row in rows {
             let order = row["order_store_id"].as_str().unwrap_or_default();
             match (records.get(order), wire::observed(row)) {
-                (Some(record), Some(seen)) => ours(record, seen, walk),
+                (Some(record), Some(seen)) => ours(record, seen, self.settings.repair, walk),
                 (None, _) if self.registered(order) => walk.orphans.push(shown(row)),
                 (None, _) => {
                     if self.is_for_a_subscription(client, live, row).await? {
@@ -187,7 +187,7 @@ impl Reconciler {
                 turn.budget.spend(client).await?;
                 match self.client.license(held.license_id).await.map_err(Walked::Cut)? {
                     None => walk.drifted.push((record, None)),
-                    Some(seen) => ours(&record, seen, walk),
+                    Some(seen) => ours(&record, seen, self.settings.repair, walk),
                 }
             }
         }
@@ -247,7 +247,7 @@ impl<E: Into<Halt>> From<E> for Walked {
 }
 
 /// A license of ours as it was seen.
-fn ours(record: &LicenseRecord, seen: Observed, walk: &mut Walk) {
+fn ours(record: &LicenseRecord, seen: Observed, repair: bool, walk: &mut Walk) {
     let first = walk.seen.insert(record.order_id.clone());
     // In doubt: a call is under way, and its own look-up decides.
     let (None, Some(held)) = (&record.open, &record.observed) else { return };
@@ -260,7 +260,7 @@ fn ours(record: &LicenseRecord, seen: Observed, walk: &mut Walk) {
     }
     // Back as we left it, or otherwise than we last saw it.
     let known = record.seen.as_ref().unwrap_or(held);
-    if *known != seen || record.gone {
+    if *known != seen || record.gone || (repair && *held != seen) {
         walk.drifted.push((record.clone(), Some(seen)));
     } else if record.seen.is_some() {
         walk.still += 1;

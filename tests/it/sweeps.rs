@@ -87,6 +87,12 @@ async fn a_sweep_reports_what_was_not_done_by_us_and_touches_nothing() {
         let (_, shown) = service.get(&format!("/v1/subscriptions/stripe-main/{id}")).await;
         assert_eq!(shown["items"][0]["license"]["in_sync"], json!(false), "{shown}");
     }
+    // A renewal is no reason to forget who switched it off.
+    renew(&service, "sub_2", "price_pro", 3, 1).await;
+    service.settled().await;
+    assert!(drift(&service).await.contains(&(order("sub_2"), "disabled_by_hand".to_owned())));
+    let calls = service.sandbox.mutating().await.len();
+    assert_eq!(sweep(&service, "full").await["findings"]["still_drifted"], json!(3));
     edit(&service, "sub_1", json!({"max_activations": 3})).await;
     assert_eq!(sweep(&service, "incremental").await["findings"]["drifted"], json!(1));
     assert!(!drift(&service).await.iter().any(|(o, _)| *o == order("sub_1")));
