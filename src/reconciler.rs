@@ -280,7 +280,13 @@ impl Reconciler {
         let since = turn.now - window;
         for dirty in subscriptions::dirty(client, place, since, SUBSCRIPTIONS_MAX).await? {
             let id = &dirty.state.subscription_id;
-            let settled = match self.reconcile_one(turn, client, source, &dirty).await {
+            match self.reconcile_one(turn, client, source, &dirty).await {
+                Ok(Settled::Yes) => {
+                    turn.failing.remove(&(place.journal, id.clone()));
+                    subscriptions::clean(client, place, id, dirty.version).await?;
+                }
+                Ok(Settled::No) => {}
+                Ok(Settled::Waits) => subscriptions::defer(client, place, id, turn.now + UNREAD_PAUSE).await?,
                 Err(Halt::NotBefore(None)) => {
                     let failures = turn.failing.entry((place.journal, id.clone())).or_default();
                     let pause = FAILED_PAUSE_MAX.min(FAILED_PAUSE_MIN * (1 << (*failures).min(6)));
@@ -288,15 +294,7 @@ impl Reconciler {
                     subscriptions::defer(client, place, id, turn.now + pause).await?;
                     return Err(Halt::NotBefore(None));
                 }
-                settled => settled?,
-            };
-            if matches!(settled, Settled::Yes) {
-                turn.failing.remove(&(place.journal, id.clone()));
-            }
-            match settled {
-                Settled::Yes => subscriptions::clean(client, place, id, dirty.version).await?,
-                Settled::No => {}
-                Settled::Waits => subscriptions::defer(client, place, id, turn.now + UNREAD_PAUSE).await?,
+                Err(halt) => return Err(halt),
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::dates::{first_date_at_or_after, midnight, valid_until};
-use super::fact::Item;
+use super::fact::{Item, Snapshot};
 use super::overrides::{self, Effect};
 use super::rules::{CancelWhen, Mapping, OnCancel, Policy, Rules, SeatMode};
 use super::state::State;
@@ -112,6 +112,17 @@ impl Verdict {
     }
     fn off(standing: Standing, reason: &'static str) -> Self {
         Self { standing, switch: Switch::Off, ..Self::nothing(reason) }
+    }
+}
+
+impl SourceContext<'_> {
+    /// What a state says that counts in this source; else what it comes to for want of it.
+    fn believed(self, state: &State) -> Result<&Snapshot, Verdict> {
+        let snapshot = state.snapshot.as_ref().map(|s| &s.value).ok_or_else(|| Verdict::nothing("no_snapshot"))?;
+        if self.live && !snapshot.livemode {
+            return Err(Verdict::nothing("test_mode"));
+        }
+        Ok(snapshot)
     }
 }
 

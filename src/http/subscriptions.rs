@@ -81,25 +81,23 @@ async fn page(
 ) -> Result<Vec<Value>, Problem> {
     let place = view::live(client, source.journal).await?;
     let listed = subscriptions::listed(client, place, after, limit, status).await?;
-    let mut held: BTreeMap<String, Vec<LicenseRecord>> = BTreeMap::new();
-    if let Some(account) = app.projector.registry.accounts.get(&source.account) {
-        let ids: Vec<String> = listed.iter().flat_map(|(state, _)| state.license_ids()).collect();
-        let account = view::live(client, account.journal).await?;
-        for record in licenses::of_subscriptions(client, account, &source.name, &ids).await? {
-            held.entry(record.line.subscription_id.clone()).or_default().push(record);
+    let held = match app.projector.registry.accounts.get(&source.account) {
+        Some(account) => {
+            let account = view::live(client, account.journal).await?;
+            licenses::of_states(client, account, &source.name, listed.iter().map(|(state, _)| state)).await?
         }
-    }
+        None => vec![Vec::new(); listed.len()],
+    };
     let adopted = rules::adopted(client, app.projector.registry.system).await?;
     let position = generations::position(client, place).await?;
     let known_at = BTreeMap::from([(source.name.clone(), position)]);
     let asked = view::Asked { as_of: None, at: database_now(client).await?, known_at };
-    let show = |(state, unmapped): &(State, bool)| {
-        let mine = state.license_ids().iter().filter_map(|id| held.get(id)).flatten().cloned().collect();
-        let mut shown = view::subscription(source, state, &adopted.rules, &state.adopt(mine), &asked);
+    let show = |((state, unmapped), held): (&(State, bool), &Vec<LicenseRecord>)| {
+        let mut shown = view::subscription(source, state, &adopted.rules, held, &asked);
         shown["unmapped"] = json!(unmapped);
         shown
     };
-    Ok(listed.iter().map(show).collect())
+    Ok(listed.iter().zip(&held).map(show).collect())
 }
 
 #[derive(Deserialize)]

@@ -150,7 +150,7 @@ impl Embedded {
     /// # Errors
     /// [`EmbeddedError::AlreadyServed`], or the directory cannot be used.
     pub fn ensure_free(data_dir: &Path) -> Result<(), EmbeddedError> {
-        locks::not_served(&Place::prepare(data_dir)?)
+        locks::serve(&Place::prepare(data_dir)?).map(drop)
     }
 
     async fn open(place: Place, serving: Option<Lock>, options: &Options) -> Result<Self, EmbeddedError> {

@@ -1,5 +1,7 @@
 //! Licenses: what the journal of a LicenseSpring account says of each order of ours.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
@@ -53,6 +55,28 @@ pub async fn of_state(
     state: &State,
 ) -> Result<Vec<LicenseRecord>, DbError> {
     Ok(state.adopt(of_subscriptions(client, place, source, &state.license_ids()).await?))
+}
+
+/// The same of several, read at once: one list for each state.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn of_states(
+    client: &impl GenericClient,
+    place: Place,
+    source: &str,
+    states: impl Iterator<Item = &State> + Clone,
+) -> Result<Vec<Vec<LicenseRecord>>, DbError> {
+    let ids: Vec<String> = states.clone().flat_map(State::license_ids).collect();
+    let mut held: BTreeMap<String, Vec<LicenseRecord>> = BTreeMap::new();
+    for record in of_subscriptions(client, place, source, &ids).await? {
+        held.entry(record.line.subscription_id.clone()).or_default().push(record);
+    }
+    let mine = |state: &State| {
+        let ids = state.license_ids();
+        state.adopt(ids.iter().filter_map(|id| held.get(id)).flatten().cloned().collect())
+    };
+    Ok(states.map(mine).collect())
 }
 
 /// Records with an intent that has been without outcome since `before` or earlier.

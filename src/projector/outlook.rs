@@ -118,12 +118,9 @@ async fn walk(
         let held_at = Place { generation: of_account.generation, journal: account.journal };
         let mut at = At::Subscription(String::new());
         while let Some(states) = next(client, place, source, rules, &mut at).await? {
-            let ids: Vec<String> = states.iter().flat_map(State::license_ids).collect();
-            let held = by_subscription(licenses::of_subscriptions(client, held_at, &source.name, &ids).await?);
-            for state in &states {
-                let ids = state.license_ids();
-                let mine = ids.iter().filter_map(|id| held.get(id)).flatten().cloned().collect();
-                each(place, &state.subscription_id, steps(source, state, &state.adopt(mine), rules, now)).await?;
+            let held = licenses::of_states(client, held_at, &source.name, states.iter()).await?;
+            for (state, held) in states.iter().zip(&held) {
+                each(place, &state.subscription_id, steps(source, state, held, rules, now)).await?;
             }
         }
     }
@@ -161,14 +158,6 @@ async fn next(
         states.extend(books::foreseen(client, place, source, rules, &book.state).await?);
     }
     Ok(Some(states))
-}
-
-fn by_subscription(records: Vec<LicenseRecord>) -> BTreeMap<String, Vec<LicenseRecord>> {
-    let mut held: BTreeMap<String, Vec<LicenseRecord>> = BTreeMap::new();
-    for record in records {
-        held.entry(record.line.subscription_id.clone()).or_default().push(record);
-    }
-    held
 }
 
 fn steps(source: &Source, state: &State, held: &[LicenseRecord], rules: &Rules, now: DateTime<Utc>) -> Vec<Step> {

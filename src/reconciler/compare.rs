@@ -1,7 +1,7 @@
 //! One subscription compared: what its lines deserve, what LicenseSpring last showed, and the
 //! calls between the two.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
@@ -43,14 +43,10 @@ pub(super) async fn compare(
     with: With<'_>,
     states: Vec<(State, String)>,
 ) -> Result<Vec<Compared>, DbError> {
-    let ids: Vec<String> = states.iter().flat_map(|(s, _)| s.license_ids()).collect();
-    let mut held: BTreeMap<String, Vec<LicenseRecord>> = BTreeMap::new();
-    for record in licenses::of_subscriptions(client, with.account, &with.source.name, &ids).await? {
-        held.entry(record.line.subscription_id.clone()).or_default().push(record);
-    }
+    let each = states.iter().map(|(state, _)| state);
+    let held = licenses::of_states(client, with.account, &with.source.name, each).await?;
     let context = SourceContext { name: &with.source.name, live: with.source.settings.livemode };
-    let compared = states.into_iter().map(|(state, state_hash)| {
-        let held = state.adopt(state.license_ids().iter().filter_map(|id| held.remove(id)).flatten().collect());
+    let compared = states.into_iter().zip(held).map(|((state, state_hash), held)| {
         let deserved = deserved(&state, context, &with.rules.rules, with.now);
         let steps = diff(&deserved, &held, &state);
         let positions: BTreeSet<i64> = state.provenance.values().map(|p| p.event).collect();

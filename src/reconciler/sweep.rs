@@ -179,8 +179,11 @@ impl Reconciler {
             let Some(last) = page.last() else { return Ok(()) };
             after.clone_from(&last.order_id);
             for record in page {
-                walk.still += i64::from(record.gone && !walk.seen.contains(&record.order_id));
-                if walk.seen.contains(&record.order_id) || record.gone || record.open.is_some() {
+                if walk.seen.contains(&record.order_id) {
+                    continue;
+                }
+                walk.still += i64::from(record.gone);
+                if record.gone || record.open.is_some() {
                     continue;
                 }
                 let Some(held) = &record.observed else { continue };

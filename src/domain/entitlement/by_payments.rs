@@ -46,10 +46,10 @@ pub(super) fn judge(
     policy: Policy,
     now: DateTime<Utc>,
 ) -> Verdict {
-    let Some(snapshot) = state.snapshot.as_ref().map(|s| &s.value) else { return Verdict::nothing("no_snapshot") };
-    if source.live && !snapshot.livemode {
-        return Verdict::nothing("test_mode");
-    }
+    let snapshot = match source.believed(state) {
+        Ok(snapshot) => snapshot,
+        Err(verdict) => return verdict,
+    };
     if let Some(verdict) = ended(state, sold, snapshot, policy, now).or_else(|| suspended(state, snapshot, policy)) {
         return dated(verdict, state, sold, policy);
     }
@@ -190,7 +190,7 @@ fn unpaid(state: &State, sold: Sold<'_>, policy: Policy, now: DateTime<Utc>) -> 
 /// license may be there, made before the loss was told.
 fn missed(lost: Option<Lost>, end: Option<DateTime<Utc>>, policy: Policy, now: DateTime<Utc>) -> Option<Lost> {
     let ran_until = |until| midnight(valid_until(until, policy.grace_days));
-    lost.filter(|l| end.is_none_or(|end| l.until > end) && (l.until > now || ran_until(l.until) > now))
+    lost.filter(|l| end.is_none_or(|end| l.until > end) && ran_until(l.until) > now)
 }
 
 /// The coverage that the policy extends on.

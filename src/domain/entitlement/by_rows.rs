@@ -24,10 +24,10 @@ pub(super) fn judge(
     policy: Policy,
     now: DateTime<Utc>,
 ) -> Verdict {
-    let Some(snapshot) = state.snapshot.as_ref().map(|s| &s.value) else { return Verdict::nothing("no_snapshot") };
-    if source.live && !snapshot.livemode {
-        return Verdict::nothing("test_mode");
-    }
+    let snapshot = match source.believed(state) {
+        Ok(snapshot) => snapshot,
+        Err(verdict) => return verdict,
+    };
     match look.phase {
         Phase::Unknown => Verdict::nothing(UNKNOWN_FIELDS),
         Phase::Endless => Verdict::nothing(NO_END_DATE),

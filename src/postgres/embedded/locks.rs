@@ -50,14 +50,6 @@ pub(super) fn serve(place: &Place) -> Result<Lock, EmbeddedError> {
     }
 }
 
-/// Whether another process serves this data directory now.
-///
-/// # Errors
-/// [`EmbeddedError::AlreadyServed`] says by whom.
-pub(super) fn not_served(place: &Place) -> Result<(), EmbeddedError> {
-    serve(place).map(drop)
-}
-
 fn holder(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.rewind().ok()?;
