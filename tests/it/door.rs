@@ -353,11 +353,14 @@ async fn without_a_database_nothing_is_acknowledged_and_it_heals_by_itself() {
     let mut refused = 0;
     for n in 0..60 {
         if n == 20 {
-            let away = format!(
-                "REVOKE CONNECT ON DATABASE {name} FROM subledger_service;
-                 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND usename = 'subledger_service'"
+            // Committed before anything is ended: else who connects again in between is let in.
+            let revoke = format!("REVOKE CONNECT ON DATABASE {name} FROM subledger_service");
+            let end = format!(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND usename = 'subledger_service'"
             );
-            admin.batch_execute(&away).await.unwrap();
+            for step in [revoke, end] {
+                admin.batch_execute(&step).await.unwrap();
+            }
         }
         if n == 25 {
             let up = service.http.get(format!("{}/healthz", service.url)).send().await.unwrap();
