@@ -1,13 +1,20 @@
 //! Calls of a LicenseSpring account, intended and concluded, and the license record they fold
 //! into. What else its journal says is in [`super::account`].
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+mod observed;
+
+pub use observed::Observed;
+
 /// How long a request may still be under way that was given up as not done.
 pub const RECHECK_AFTER: TimeDelta = TimeDelta::minutes(3);
+
+/// Requests that are remembered until then: one that is repeated counts once.
+const LATE_MAX: usize = 8;
 
 /// What a license is for: one product of one subscription of one source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,23 +45,6 @@ impl Line {
             format!("{}:sha256-{}{suffix}", self.source, &super::hash::of_bytes(line.as_bytes())[..40])
         }
     }
-}
-
-/// The managed fields of a license as LicenseSpring last showed them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Observed {
-    pub license_id: i64,
-    pub enabled: bool,
-    pub valid_until: Option<NaiveDate>,
-    pub is_trial: bool,
-    pub license_type: Option<String>,
-    pub product_code: Option<String>,
-    pub max_activations: Option<i64>,
-    pub floating_users: Option<i64>,
-    pub max_license_users: Option<i64>,
-    /// Codes, sorted.
-    #[serde(default)]
-    pub features: Vec<String>,
 }
 
 /// One call that changes something at LicenseSpring.
@@ -174,6 +164,13 @@ pub struct Outcome {
     pub by_lookup: bool,
 }
 
+impl Outcome {
+    /// The license that an action was about was looked up, and is not there.
+    fn shows_no_license(&self, action: &Action) -> bool {
+        self.by_lookup && self.observed.is_none() && action.license_id().is_some()
+    }
+}
+
 /// An intent that has no outcome yet: in doubt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenIntent {
@@ -218,6 +215,9 @@ pub struct LicenseRecord {
     /// A slow request may have been done after it was looked for: look once more then.
     #[serde(default)]
     pub recheck_at: Option<DateTime<Utc>>,
+    /// What was found not to be done, and may be done by then; the latest few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub late: Vec<Action>,
     /// Positions in the account's journal of the last intent and outcome.
     pub last_intent: Option<i64>,
     pub last_outcome: Option<i64>,
@@ -241,6 +241,7 @@ impl LicenseRecord {
             gone: false,
             given_up: false,
             recheck_at: None,
+            late: Vec::new(),
             last_intent: None,
             last_outcome: None,
         }
@@ -281,11 +282,13 @@ impl LicenseRecord {
             self.seen = by_hand.then(|| observed.clone());
         }
         match outcome.result {
+            // Not this call is to blame: there is no such license any more.
+            CallResult::Rejected if outcome.shows_no_license(&open.intent.action) => self.gone = true,
             CallResult::Done => {
                 self.parked = None;
                 self.note_done(&open.intent.action);
             }
-            CallResult::NotDone if outcome.by_lookup => self.recheck_at = Some(recorded_at + RECHECK_AFTER),
+            CallResult::NotDone if outcome.by_lookup => self.may_be_late(open.intent.action, recorded_at),
             CallResult::NotDone => {}
             CallResult::Rejected => {
                 self.parked = Some(Parked {
@@ -296,6 +299,13 @@ impl LicenseRecord {
                 });
             }
         }
+    }
+
+    fn may_be_late(&mut self, action: Action, recorded_at: DateTime<Utc>) {
+        self.recheck_at = Some(recorded_at + RECHECK_AFTER);
+        self.late.retain(|held| *held != action);
+        self.late.push(action);
+        self.late.drain(..self.late.len().saturating_sub(LATE_MAX));
     }
 
     fn note_done(&mut self, action: &Action) {
@@ -312,10 +322,19 @@ impl LicenseRecord {
     }
 
     /// Takes a reading in that was not the answer to a call. With `repair` it becomes what the
-    /// next comparison starts from; else it is only shown.
+    /// next comparison starts from; else only that does which a late request of ours has left, and
+    /// the rest is shown.
     pub fn apply_observation(&mut self, observed: Option<&Observed>, repair: bool) {
         self.recheck_at = None;
         self.gone = observed.is_none() && self.observed.is_some();
+        let late = std::mem::take(&mut self.late);
+        if let (Some(held), Some(seen)) = (&mut self.observed, observed) {
+            let was_on = held.enabled;
+            late.iter().for_each(|action| held.take_over(action, seen));
+            if held.enabled != was_on {
+                self.disabled_by_us = was_on;
+            }
+        }
         match observed {
             Some(seen) if repair || self.observed.is_none() => {
                 // Switched off by whoever it was: now ours to switch on again.

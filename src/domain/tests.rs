@@ -16,6 +16,7 @@ use super::state::{Recorded, State, fold};
 
 mod chained;
 mod covered;
+mod doubted;
 mod entitled;
 mod guarded;
 mod instants;
@@ -73,7 +74,7 @@ fn snapshot(status: Status, items: Vec<Item>) -> Snapshot {
 
 fn fact(entity: Entity, when: &str, rank: u8, id: &str, body: FactBody) -> Recorded {
     let key = FactKey { at: at(when), within: 0, rank, external_id: id.to_owned(), api_version: String::new() };
-    Recorded { position: 1, fact: Fact { entity, key, identity: id.to_owned(), by_event_clock: false, body } }
+    Recorded { position: 1, fact: Fact { entity, key, identity: id.to_owned(), by_event_clock: false, body }.into() }
 }
 
 fn shown(when: &str, after: Snapshot) -> Recorded {

@@ -119,8 +119,9 @@ impl Fold {
             AccountEvent::Outcome(outcome) => self.conclude(stored, outcome),
             AccountEvent::Observation(said) => {
                 let Some(record) = self.records.get_mut(&said.order_id) else { return };
+                let held = record.observed.clone();
                 record.apply_observation(said.observed.as_ref(), said.repair);
-                if said.repair {
+                if said.repair || record.observed != held {
                     self.marked.push(said.order_id.clone());
                 }
             }

@@ -84,6 +84,7 @@ impl Reconciler {
             return Ok(());
         }
         let found = self.look_up(turn, client, &intent.action, &record.order_id).await?;
+        // It answers: a call that always fails holds up its own subscription, not the account.
         turn.budget.answered(client).await?;
         let done = found.shows(&intent.action);
         if is_create && !done && looked.times + 1 < CREATE_LOOKS.len() {
@@ -109,7 +110,7 @@ impl Reconciler {
     }
 
     /// A request that was given up may have been done since: then what it left is taken in, and
-    /// the subscription compared again.
+    /// the subscription compared again. What else was changed meanwhile is drift like any other.
     async fn look_once_more(&self, turn: &mut Turn, client: &Client, record: &LicenseRecord) -> Result<(), Halt> {
         turn.budget.spend(client).await?;
         let mut found = self.client.licenses_of_order(&record.order_id).await.map_err(|answer| pause_for(&answer))?;
@@ -131,7 +132,7 @@ impl Reconciler {
         let observation = Observation {
             order_id: record.order_id.clone(),
             observed: found.into_iter().next(),
-            repair: true,
+            repair: self.settings.repair,
             sweep: None,
         };
         let key = format!("recheck:{}:{}", record.order_id, record.intents);

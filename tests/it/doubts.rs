@@ -25,6 +25,18 @@ async fn licenses_of(service: &Service, id: &str) -> Vec<Value> {
     service.sandbox.licenses().await.into_iter().filter(|l| l["order_store_id"] == order(id).as_str()).collect()
 }
 
+/// Lets the minutes pass after which a license is looked at once more, and waits until it was.
+async fn look_now(service: &Service) {
+    let admin = subledger::postgres::pool::single(&service.database.admin_url).await.unwrap();
+    let due = "UPDATE projection.licenses SET recheck_at = now() WHERE recheck_at > now() + interval '2 minutes'";
+    assert_eq!(admin.execute(due, &[]).await.unwrap(), 1, "it is to be looked at again, minutes later");
+    eventually("it was looked at once, which is enough", || async {
+        let left = "SELECT count(*) FROM projection.licenses WHERE recheck_at IS NOT NULL";
+        (admin.query_one(left, &[]).await.unwrap().get::<_, i64>(0) == 0).then_some(())
+    })
+    .await;
+}
+
 const CREATE: &str = "/api/v1/orders/create_order/";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,19 +145,52 @@ async fn a_request_that_is_done_minutes_after_it_was_given_up_is_noticed() {
         .sandbox
         .control("POST", "/vendor-edit", &json!({"license_id": license["id"], "set": {"max_activations": 4}}))
         .await;
-    let admin = subledger::postgres::pool::single(&service.database.admin_url).await.unwrap();
-    let due = "UPDATE projection.licenses SET recheck_at = now() WHERE recheck_at > now() + interval '2 minutes'";
-    assert_eq!(admin.execute(due, &[]).await.unwrap(), 1, "it is to be looked at again, minutes later");
+    look_now(&service).await;
     eventually("the late change is undone", || async {
         let seats = service.sandbox.license(&order("sub_1")).await?["max_activations"].clone();
         (seats == json!(5)).then_some(())
     })
     .await;
     service.settled().await;
-    let left: i64 = admin
-        .query_one("SELECT count(*) FROM projection.licenses WHERE recheck_at IS NOT NULL", &[])
-        .await
-        .unwrap()
-        .get(0);
-    assert_eq!(left, 0, "once is enough");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_changed_in_these_minutes_is_reported_and_not_undone() {
+    let service = Service::start().await;
+    buy(&service, "sub_1", "price_pro", 3).await;
+    service.settled().await;
+    fault(&service, "PATCH", "/api/v1/licenses/", 1, "500").await;
+    change(&service, "sub_1", "price_pro", 4, 1).await;
+    service.settled().await;
+    let license = service.sandbox.license(&order("sub_1")).await.unwrap();
+    assert_eq!(license["max_activations"], json!(4), "it was done at the second attempt");
+    let by_hand = json!({"license_id": license["id"], "set": {"enabled": false}});
+    service.sandbox.control("POST", "/vendor-edit", &by_hand).await;
+    let calls = service.sandbox.mutating().await.len();
+    look_now(&service).await;
+    service.settled().await;
+    let (_, drift) = service.get("/v1/drift").await;
+    assert_eq!(drift["drift"][0]["kind"], json!("disabled_by_hand"), "{drift}");
+    assert_eq!((enabled(&service).await, service.sandbox.mutating().await.len()), (0, calls));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_license_that_a_call_does_not_find_is_reported_as_deleted() {
+    let service = Service::start().await;
+    buy(&service, "sub_1", "price_pro", 3).await;
+    service.settled().await;
+    let license = service.sandbox.license(&order("sub_1")).await.unwrap();
+    service.sandbox.control("POST", "/vendor-edit", &json!({"license_id": license["id"], "delete": true})).await;
+    change(&service, "sub_1", "price_pro", 4, 1).await;
+    service.settled().await;
+    let (_, drift) = service.get("/v1/drift").await;
+    assert_eq!(drift["drift"][0]["kind"], json!("deleted"), "{drift}");
+    let (_, parked) = service.get("/v1/parked").await;
+    assert_eq!(parked["parked"], json!([]), "the call is not to blame");
+    let (_, shown) = service.get("/v1/subscriptions/stripe-main/sub_1").await;
+    assert_eq!(shown["items"][0]["license"]["state"], json!("absent"), "{shown}");
+    let calls = service.sandbox.mutating().await.len();
+    change(&service, "sub_1", "price_pro", 5, 2).await;
+    service.settled().await;
+    assert_eq!(service.sandbox.mutating().await.len(), calls, "nothing is called on what is not there");
 }
