@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use actix_web::web;
+use actix_web::http::Method;
+use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 
 use crate::config::Config;
 use crate::intake::Intake;
@@ -67,74 +68,85 @@ pub fn shared(app: App) -> Shared {
     web::Data::from(Arc::new(app))
 }
 
+/// A path with all its methods: any other is told which there are.
+fn at<const N: usize>(path: &str, methods: [(Method, Route); N]) -> Resource {
+    let allowed: Vec<&str> = methods.iter().map(|(method, _)| method.as_str()).collect();
+    let allowed = allowed.join(", ");
+    let resource = methods.into_iter().fold(web::resource(path), |resource, (_, route)| resource.route(route));
+    resource.default_service(web::to(move || error::wrong_method(allowed.clone())))
+}
+
+/// The functions of a table of routes, one a method.
+macro_rules! methods {
+    ($($name:ident $method:ident),*) => {$(
+        fn $name<F, Args>(handler: F) -> (Method, Route)
+        where
+            F: Handler<Args, Output: Responder + 'static>,
+            Args: FromRequest + 'static,
+        {
+            (Method::$method, web::method(Method::$method).to(handler))
+        }
+    )*};
+}
+methods!(get GET, head HEAD, post POST, put PUT, delete DELETE);
+
 /// The route table.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
-        .app_data(web::QueryConfig::default().error_handler(|e, _| Problem::bad_request(e.to_string()).into()))
-        .app_data(web::JsonConfig::default().error_handler(|e, _| Problem::bad_request(e.to_string()).into()))
+        .app_data(web::QueryConfig::default().error_handler(|e, _| error::unreadable_query(&e).into()))
         .app_data(web::PayloadConfig::new(ADMIN_BODY_BYTES_MAX))
-        .app_data(web::PathConfig::default().error_handler(|e, _| Problem::not_found(e.to_string()).into()))
+        .app_data(web::PathConfig::default().error_handler(|_, _| Problem::not_found("this is no id of ours").into()))
         // Unauthenticated: process, readiness, and the providers with their own signatures.
-        .route("/healthz", web::get().to(health::healthz))
-        .route("/healthz", web::head().to(health::healthz))
-        .route("/readyz", web::get().to(health::readyz))
-        .route("/readyz", web::head().to(health::readyz))
-        .route("/webhooks/{source}", web::post().to(webhooks::receive))
-        .route("/webhooks/{source}/{url_token}", web::post().to(webhooks::receive))
+        .service(at("/healthz", [get(health::healthz), head(health::healthz)]))
+        .service(at("/readyz", [get(health::readyz), head(health::readyz)]))
+        .service(at("/webhooks/{source}", [post(webhooks::receive)]))
+        .service(at("/webhooks/{source}/{url_token}", [post(webhooks::receive)]))
         // Auditors
-        .route("/v1/journals", web::get().to(journals::list))
-        .route("/v1/journals/{journal}", web::get().to(journals::one))
-        .route("/v1/events", web::get().to(events::list))
-        .route("/v1/events/{journal}/{position}", web::get().to(events::one))
-        .route("/v1/events/{journal}/{position}/body", web::get().to(events::body))
-        .route("/v1/subscriptions", web::get().to(subscriptions::list))
-        .route("/v1/subscriptions/{source}/{subscription}", web::get().to(subscriptions::one))
-        .route("/v1/licenses", web::get().to(licenses::list))
-        .route("/v1/licenses/{order_id}", web::get().to(licenses::one))
-        .route("/v1/licenses/{order_id}/why", web::get().to(licenses::why))
-        .route("/metrics", web::get().to(metrics::render))
-        .route("/v1/customers", web::get().to(customers::list))
-        .route("/v1/customers/{source}/{customer}", web::get().to(customers::one))
-        .route("/v1/customers/{source}/{customer}/timeline", web::get().to(timeline::show))
-        .route("/v1/quarantine", web::get().to(lists::quarantine))
-        .route("/v1/unmapped", web::get().to(lists::unmapped))
-        .route("/v1/unlinked", web::get().to(lists::unlinked))
-        .route("/v1/refusals", web::get().to(lists::refusals))
-        .route("/v1/parked", web::get().to(parked::list))
-        .route("/v1/drift", web::get().to(sweeps::drifted))
+        .service(at("/v1/journals", [get(journals::list)]))
+        .service(at("/v1/journals/{journal}", [get(journals::one)]))
+        .service(at("/v1/events", [get(events::list)]))
+        .service(at("/v1/events/{journal}/{position}", [get(events::one)]))
+        .service(at("/v1/events/{journal}/{position}/body", [get(events::body)]))
+        .service(at("/v1/subscriptions", [get(subscriptions::list)]))
+        .service(at("/v1/subscriptions/{source}/{subscription}", [get(subscriptions::one)]))
+        .service(at("/v1/licenses", [get(licenses::list)]))
+        .service(at("/v1/licenses/{order_id}", [get(licenses::one)]))
+        .service(at("/v1/licenses/{order_id}/why", [get(licenses::why)]))
+        .service(at("/metrics", [get(metrics::render)]))
+        .service(at("/v1/customers", [get(customers::list)]))
+        .service(at("/v1/customers/{source}/{customer}", [get(customers::one)]))
+        .service(at("/v1/customers/{source}/{customer}/timeline", [get(timeline::show)]))
+        .service(at("/v1/quarantine", [get(lists::quarantine)]))
+        .service(at("/v1/unmapped", [get(lists::unmapped)]))
+        .service(at("/v1/unlinked", [get(lists::unlinked)]))
+        .service(at("/v1/refusals", [get(lists::refusals)]))
+        .service(at("/v1/parked", [get(parked::list)]))
+        .service(at("/v1/drift", [get(sweeps::drifted)]))
         // Admins
-        .route("/v1/admin/config", web::get().to(config::show))
-        .route("/v1/admin/config", web::put().to(config::adopt))
-        .route("/v1/admin/config/history", web::get().to(config::history))
-        .route("/v1/admin/rebuilds", web::post().to(rebuilds::start))
-        .route("/v1/admin/rebuilds", web::get().to(rebuilds::list))
-        .route("/v1/admin/rebuilds/{id}", web::get().to(rebuilds::one))
-        .route("/v1/admin/rebuilds/{id}/events", web::get().to(rebuilds::events))
-        .route("/v1/admin/rebuilds/{id}/diff", web::get().to(rebuilds::diff))
-        .route("/v1/admin/rebuilds/{id}/promote", web::post().to(rebuilds::promote))
-        .route("/v1/admin/rebuilds/{id}/cancel", web::post().to(rebuilds::cancel))
-        .route("/v1/admin/rebuilds/{id}/rollback", web::post().to(rebuilds::rollback))
-        .route("/v1/admin/quarantine/{id:.+}/retry", web::post().to(quarantine::again))
-        .route("/v1/admin/customer-joins", web::get().to(joins::list))
-        .route("/v1/admin/customer-joins", web::post().to(joins::create))
-        .route("/v1/admin/customer-joins/{id}", web::delete().to(joins::delete))
-        .route("/v1/admin/tokens", web::get().to(tokens::list))
-        .route("/v1/admin/tokens", web::post().to(tokens::create))
-        .route("/v1/admin/tokens/{id}", web::delete().to(tokens::revoke))
-        .route("/v1/admin/plans", web::post().to(plans::propose))
-        .route("/v1/admin/plans", web::get().to(plans::list))
-        .route("/v1/admin/plans/{id}", web::get().to(plans::one))
-        .route("/v1/admin/plans/{id}/apply", web::post().to(plans::apply))
-        .route("/v1/admin/plans/{id}/approve", web::post().to(plans::approve))
-        .route("/v1/admin/plans/{id}/reject", web::post().to(plans::reject))
-        .route("/v1/admin/reconciler", web::get().to(reconciler::status))
-        .route("/v1/admin/reconciler", web::post().to(reconciler::change))
-        .route("/v1/admin/overrides", web::post().to(overrides::grant))
-        .route("/v1/admin/overrides", web::get().to(overrides::list))
-        .route("/v1/admin/overrides/{id}", web::delete().to(overrides::withdraw))
-        .route("/v1/admin/sweeps", web::post().to(sweeps::ask))
-        .route("/v1/admin/sweeps", web::get().to(sweeps::list))
-        .route("/v1/admin/sweeps/{id}", web::get().to(sweeps::one))
-        .route("/v1/admin/parked/{id}/retry", web::post().to(parked::retry))
+        .service(at("/v1/admin/config", [get(config::show), put(config::adopt)]))
+        .service(at("/v1/admin/config/history", [get(config::history)]))
+        .service(at("/v1/admin/rebuilds", [post(rebuilds::start), get(rebuilds::list)]))
+        .service(at("/v1/admin/rebuilds/{id}", [get(rebuilds::one)]))
+        .service(at("/v1/admin/rebuilds/{id}/events", [get(rebuilds::events)]))
+        .service(at("/v1/admin/rebuilds/{id}/diff", [get(rebuilds::diff)]))
+        .service(at("/v1/admin/rebuilds/{id}/promote", [post(rebuilds::promote)]))
+        .service(at("/v1/admin/rebuilds/{id}/cancel", [post(rebuilds::cancel)]))
+        .service(at("/v1/admin/rebuilds/{id}/rollback", [post(rebuilds::rollback)]))
+        .service(at("/v1/admin/quarantine/{id:.+}/retry", [post(quarantine::again)]))
+        .service(at("/v1/admin/customer-joins", [get(joins::list), post(joins::create)]))
+        .service(at("/v1/admin/customer-joins/{id}", [delete(joins::delete)]))
+        .service(at("/v1/admin/tokens", [get(tokens::list), post(tokens::create)]))
+        .service(at("/v1/admin/tokens/{id}", [delete(tokens::revoke)]))
+        .service(at("/v1/admin/plans", [post(plans::propose), get(plans::list)]))
+        .service(at("/v1/admin/plans/{id}", [get(plans::one)]))
+        .service(at("/v1/admin/plans/{id}/apply", [post(plans::apply)]))
+        .service(at("/v1/admin/plans/{id}/approve", [post(plans::approve)]))
+        .service(at("/v1/admin/plans/{id}/reject", [post(plans::reject)]))
+        .service(at("/v1/admin/reconciler", [get(reconciler::status), post(reconciler::change)]))
+        .service(at("/v1/admin/overrides", [post(overrides::grant), get(overrides::list)]))
+        .service(at("/v1/admin/overrides/{id}", [delete(overrides::withdraw)]))
+        .service(at("/v1/admin/sweeps", [post(sweeps::ask), get(sweeps::list)]))
+        .service(at("/v1/admin/sweeps/{id}", [get(sweeps::one)]))
+        .service(at("/v1/admin/parked/{id}/retry", [post(parked::retry)]))
         .default_service(web::route().to(error::not_found));
 }

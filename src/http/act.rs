@@ -1,7 +1,11 @@
 //! What every admin act needs: a reason, an account, and a key that makes a repeat harmless.
 
-use actix_web::HttpRequest;
+use actix_web::dev::Payload;
+use actix_web::web::Bytes;
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::future::LocalBoxFuture;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::{Problem, Shared};
@@ -10,7 +14,14 @@ use crate::reconciler::planning::Desk;
 /// Longest `Idempotency-Key`.
 const KEY_CHARS_MAX: usize = 100;
 
-/// A body that says why, and for which account where there are several.
+/// A body that says why.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Reason {
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// The same, and for which account where there are several.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Act {
     #[serde(default)]
@@ -18,12 +29,37 @@ pub(super) struct Act {
     pub licensespring: Option<String>,
 }
 
-/// Reads a body that may be empty. Who asks is checked before what is asked.
-pub(super) fn body<T: for<'de> Deserialize<'de> + Default>(bytes: &[u8]) -> Result<T, Problem> {
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Ok(T::default());
+/// The body of an act: a JSON object, or nothing, which is an empty one. Comes after whoever asks in
+/// the list of a handler's arguments: who is checked before what. (The web library's own wants a
+/// content type, and has words of its own for what is wrong.)
+pub(super) struct Body<T>(pub T);
+
+impl<T: DeserializeOwned + Default> FromRequest for Body<T> {
+    type Error = actix_web::Error;
+    type Future = LocalBoxFuture<'static, Result<Self, actix_web::Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let bytes = Bytes::from_request(request, payload);
+        Box::pin(async move { Ok(Self(read(&bytes.await?)?)) })
     }
-    serde_json::from_slice(bytes).map_err(|e| Problem::bad_request(format!("the body cannot be read: {e}")))
+}
+
+fn read<T: DeserializeOwned + Default>(bytes: &[u8]) -> Result<T, Problem> {
+    match bytes.trim_ascii_start().first() {
+        None => return Ok(T::default()),
+        Some(b'{') => {}
+        Some(_) => return Err(Problem::bad_request("the body must be a JSON object")),
+    }
+    let mut text = serde_json::Deserializer::from_slice(bytes);
+    let read = serde_path_to_error::deserialize(&mut text).map_err(|e| {
+        let (field, why) = (e.path().to_string(), e.inner());
+        match why.is_data() && field != "." {
+            true => Problem::field(&field, why.to_string()),
+            false => Problem::bad_request(format!("the body cannot be read: {why}")),
+        }
+    })?;
+    text.end().map_err(|e| Problem::bad_request(format!("the body cannot be read: {e}")))?;
+    Ok(read)
 }
 
 /// A reason is required: it becomes part of the record.

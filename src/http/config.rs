@@ -1,12 +1,13 @@
 //! The adopted catalog and policy.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
 use chrono::Utc;
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::act::{Body, reason};
 use super::auth::Admin;
 use super::{Problem, Shared};
 use crate::config::{Problems, rules_from_text};
@@ -45,7 +46,7 @@ fn note(app: &Shared, adopted: &rules::Adopted) -> Option<&'static str> {
 /// The event that says who let a plan of rules through.
 const APPROVED: &str = "config_plan_approved";
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct Adopt {
     #[serde(default)]
     reason: String,
@@ -60,15 +61,15 @@ pub(super) struct Adopt {
 
 /// Adopts a file or a text: who, and why. What it leads to is answered as a plan, and causes no
 /// call before somebody has looked at it.
-///
-/// The body is read here and not by an extractor: who asks is checked before what is asked.
-pub(super) async fn adopt(app: Shared, admin: Admin, body: web::Bytes) -> Result<HttpResponse, Problem> {
-    let asked: Adopt = serde_json::from_slice(&body)
-        .map_err(|e| Problem::bad_request(format!("the body must be JSON such as {{\"reason\":\"…\"}}: {e}")))?;
-    if asked.reason.trim().is_empty() {
-        return Err(Problem::field("reason", "say why: it becomes part of the record"));
-    }
+pub(super) async fn adopt(app: Shared, admin: Admin, Body(asked): Body<Adopt>) -> Result<HttpResponse, Problem> {
+    let why = reason(&asked.reason)?;
     let text = asked.catalog_and_policy.as_deref();
+    if text.is_some_and(|text| text.trim().is_empty()) {
+        return Err(Problem::field(
+            "catalog_and_policy",
+            "is empty: nothing would be licensed; leave it out to adopt the file",
+        ));
+    }
     let wanted = match text {
         Some(text) => rules_from_text(text, &app.config).map_err(problems)?.0,
         None => app.config.rules.clone(),
@@ -83,7 +84,6 @@ pub(super) async fn adopt(app: Shared, admin: Admin, body: web::Bytes) -> Result
         return Ok(HttpResponse::Ok().json(json!({"hash": rules::hash_of(&wanted), "plan": plan, "dry_run": true})));
     }
     let system = app.projector.registry.system;
-    let why = asked.reason.trim();
     let adopted = rules::adopt(&client, system, (&wanted, text), &admin.0.name, why, Utc::now()).await?;
     app.projector.wake.notify_one();
     let mut looked_at = 0;

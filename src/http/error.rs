@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use actix_web::error::QueryPayloadError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
@@ -109,6 +110,26 @@ impl From<AppendError> for Problem {
             AppendError::Database(e) => e.into(),
         }
     }
+}
+
+/// What stands in the query is not what can be asked for.
+pub(super) fn unreadable_query(error: &QueryPayloadError) -> Problem {
+    let why = match error {
+        QueryPayloadError::Deserialize(why) => why.to_string(),
+        _ => "it is not written as key=value pairs".to_owned(),
+    };
+    Problem::bad_request(format!("the query cannot be read: {why}"))
+}
+
+/// The path is one of ours, the method is none of it.
+pub(super) async fn wrong_method(allowed: String) -> HttpResponse {
+    let problem =
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", format!("here there are {allowed}"));
+    let mut response = problem.error_response();
+    if let Ok(allowed) = HeaderValue::from_str(&allowed) {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
 }
 
 /// No such route.

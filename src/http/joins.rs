@@ -9,10 +9,9 @@ use deadpool_postgres::Client;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::act::reason;
+use super::act::{Body, Reason, reason};
 use super::auth::Admin;
 use super::customers::states;
-use super::rebuilds::Reason;
 use super::{Problem, Shared, view};
 use crate::domain::joins::{CustomerRef, Join, same_as};
 use crate::ledger::joins;
@@ -20,7 +19,7 @@ use crate::ledger::joins;
 /// Customers in one join.
 const CUSTOMERS_MAX: usize = 50;
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct Asked {
     #[serde(default)]
     customers: Vec<CustomerRef>,
@@ -36,7 +35,7 @@ pub(super) async fn list(app: Shared, _: Admin) -> Result<HttpResponse, Problem>
 }
 
 /// Joins two or more customers that are known, each by its source.
-pub(super) async fn create(app: Shared, admin: Admin, asked: web::Json<Asked>) -> Result<HttpResponse, Problem> {
+pub(super) async fn create(app: Shared, admin: Admin, Body(asked): Body<Asked>) -> Result<HttpResponse, Problem> {
     let why = reason(&asked.reason)?;
     let customers: BTreeSet<CustomerRef> = asked.customers.iter().cloned().collect();
     if !(2..=CUSTOMERS_MAX).contains(&customers.len()) {
@@ -60,7 +59,7 @@ pub(super) async fn delete(
     app: Shared,
     admin: Admin,
     id: web::Path<String>,
-    asked: web::Json<Reason>,
+    Body(asked): Body<Reason>,
 ) -> Result<HttpResponse, Problem> {
     let why = reason(&asked.reason)?;
     let client = app.projector.pool.get().await?;

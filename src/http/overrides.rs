@@ -6,6 +6,7 @@ use deadpool_postgres::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::act::{Body, Reason};
 use super::auth::Admin;
 use super::{Problem, Shared, act, view};
 use crate::domain::dates::{midnight, rfc3339};
@@ -39,9 +40,8 @@ pub(super) async fn grant(
     app: Shared,
     admin: Admin,
     request: HttpRequest,
-    bytes: web::Bytes,
+    Body(asked): Body<Grant>,
 ) -> Result<HttpResponse, Problem> {
-    let asked: Grant = act::body(&bytes)?;
     let reason = act::reason(&asked.reason)?;
     let kind = asked.kind.ok_or_else(|| Problem::field("kind", "must be comp, revoke or extend"))?;
     let until = until(asked.until.as_deref())?;
@@ -109,21 +109,14 @@ async fn find<'a>(app: &'a Shared, client: &Client, id: &str) -> Result<Option<(
     Ok(None)
 }
 
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Why {
-    #[serde(default)]
-    reason: String,
-}
-
 /// Withdraws one: its provider's word counts again.
 pub(super) async fn withdraw(
     app: Shared,
     admin: Admin,
     id: web::Path<String>,
-    query: web::Query<Why>,
-    bytes: web::Bytes,
+    query: web::Query<Reason>,
+    Body(asked): Body<Reason>,
 ) -> Result<HttpResponse, Problem> {
-    let asked: Why = act::body(&bytes)?;
     let reason = act::reason(if asked.reason.is_empty() { &query.reason } else { &asked.reason })?;
     let client = app.projector.pool.get().await?;
     let found = find(&app, &client, &id).await?;

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
-use super::act::{self, Act};
+use super::act::{self, Act, Body};
 use super::auth::{Admin, Auditor};
 use super::lists::{Page, answer};
 use super::{Problem, Shared, view};
@@ -59,9 +59,8 @@ pub(super) async fn retry(
     admin: Admin,
     id: web::Path<String>,
     request: HttpRequest,
-    bytes: web::Bytes,
+    Body(asked): Body<Act>,
 ) -> Result<HttpResponse, Problem> {
-    let asked: Act = act::body(&bytes)?;
     let reason = act::reason(&asked.reason)?;
     let client = app.projector.pool.get().await?;
     let mut retried = Vec::new();

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::act::{self, Act};
+use super::act::{self, Act, Body};
 use super::auth::Admin;
 use super::{Problem, Shared};
 use crate::control::plans::{self, ENTRIES_MAX, Placed, Plan};
@@ -37,8 +37,7 @@ pub(super) struct Decide {
 }
 
 /// Compares everything and saves the calls that are needed.
-pub(super) async fn propose(app: Shared, admin: Admin, bytes: web::Bytes) -> Result<HttpResponse, Problem> {
-    let asked: Act = act::body(&bytes)?;
+pub(super) async fn propose(app: Shared, admin: Admin, Body(asked): Body<Act>) -> Result<HttpResponse, Problem> {
     let desk = act::desk(&app, asked.licensespring.as_deref())?;
     let reason = Some(asked.reason.trim()).filter(|r| !r.is_empty()).unwrap_or("asked for by an admin");
     let plan = desk.propose(&admin.0.name, reason).await?;
@@ -80,11 +79,10 @@ pub(super) async fn apply(
     app: Shared,
     admin: Admin,
     id: web::Path<Uuid>,
-    bytes: web::Bytes,
+    Body(asked): Body<Decide>,
 ) -> Result<HttpResponse, Problem> {
-    let asked: Decide = act::body(&bytes)?;
+    let reason = act::reason(&asked.reason)?;
     let plan = find(&app, *id).await?;
-    let reason = Some(asked.reason.trim()).filter(|r| !r.is_empty()).unwrap_or(&plan.reason);
     let plan = desk_of(&app, &plan)?.apply(plan.id, &admin.0.name, reason).await?;
     Ok(HttpResponse::Accepted().json(whole(&app, &plan).await?))
 }
@@ -94,9 +92,8 @@ pub(super) async fn approve(
     app: Shared,
     admin: Admin,
     id: web::Path<Uuid>,
-    bytes: web::Bytes,
+    Body(asked): Body<Decide>,
 ) -> Result<HttpResponse, Problem> {
-    let asked: Decide = act::body(&bytes)?;
     let reason = act::reason(&asked.reason)?;
     let plan = find(&app, *id).await?;
     let plan = desk_of(&app, &plan)?.approve(plan.id, asked.hash.as_deref(), &admin.0.name, reason).await?;
@@ -108,9 +105,8 @@ pub(super) async fn reject(
     app: Shared,
     admin: Admin,
     id: web::Path<Uuid>,
-    bytes: web::Bytes,
+    Body(asked): Body<Decide>,
 ) -> Result<HttpResponse, Problem> {
-    let asked: Decide = act::body(&bytes)?;
     let reason = act::reason(&asked.reason)?;
     let plan = find(&app, *id).await?;
     let plan = desk_of(&app, &plan)?.reject(plan.id, asked.hash.as_deref(), &admin.0.name, reason).await?;

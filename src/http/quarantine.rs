@@ -6,9 +6,8 @@ use chrono::Utc;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::act::reason;
+use super::act::{Body, Reason, reason};
 use super::auth::Admin;
-use super::rebuilds::Reason;
 use super::{Problem, Shared, view};
 use crate::ledger::append::{NewDelivery, append};
 use crate::projector::retry;
@@ -23,7 +22,7 @@ pub(super) async fn again(
     app: Shared,
     admin: Admin,
     id: web::Path<String>,
-    asked: web::Json<Reason>,
+    Body(asked): Body<Reason>,
 ) -> Result<HttpResponse, Problem> {
     let why = reason(&asked.reason)?;
     let missing = || Problem::not_found("there is no such event: its name is like stripe-main/1042");

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::act::reason;
+use super::act::{Body, Reason, reason};
 use super::auth::Admin;
 use super::{Problem, Shared};
 use crate::projector::rebuild::{self, ActError, Rebuild, Scope};
@@ -18,18 +18,12 @@ const PROGRESS_TICK: Duration = Duration::from_millis(500);
 /// Events of one progress stream: an hour of them, then the client asks again.
 const PROGRESS_MAX: usize = 7_200;
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct Start {
     scope: Option<Map<String, Value>>,
     #[serde(default)]
     reason: String,
     promote: Option<String>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Reason {
-    #[serde(default)]
-    pub reason: String,
 }
 
 impl From<ActError> for Problem {
@@ -61,7 +55,7 @@ fn scope(asked: &Map<String, Value>) -> Result<Scope, Problem> {
 }
 
 /// Starts a rebuild of everything, of one source, or of one customer.
-pub(super) async fn start(app: Shared, admin: Admin, asked: web::Json<Start>) -> Result<HttpResponse, Problem> {
+pub(super) async fn start(app: Shared, admin: Admin, Body(asked): Body<Start>) -> Result<HttpResponse, Problem> {
     let why = reason(&asked.reason)?;
     let promote = asked.promote.as_deref().unwrap_or("manual");
     if !["manual", "when_equal", "always"].contains(&promote) {
@@ -120,7 +114,7 @@ pub(super) async fn promote(
     app: Shared,
     admin: Admin,
     id: web::Path<Uuid>,
-    asked: web::Json<Reason>,
+    Body(asked): Body<Reason>,
 ) -> Result<HttpResponse, Problem> {
     let why = reason(&asked.reason)?;
     let rebuild = find(&app, *id).await?;
@@ -133,7 +127,7 @@ pub(super) async fn cancel(
     app: Shared,
     admin: Admin,
     id: web::Path<Uuid>,
-    asked: web::Json<Reason>,
+    Body(asked): Body<Reason>,
 ) -> Result<HttpResponse, Problem> {
     let why = reason(&asked.reason)?;
     let rebuild = find(&app, *id).await?;
@@ -146,7 +140,7 @@ pub(super) async fn rollback(
     app: Shared,
     admin: Admin,
     id: web::Path<Uuid>,
-    asked: web::Json<Reason>,
+    Body(asked): Body<Reason>,
 ) -> Result<HttpResponse, Problem> {
     let why = reason(&asked.reason)?;
     let rebuild = find(&app, *id).await?;

@@ -1,10 +1,10 @@
 //! `/v1/admin/reconciler`: how accounts are reconciled, and how they stand.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::act;
+use super::act::{self, Body};
 use super::auth::Admin;
 use super::{Problem, Shared, view};
 use crate::control::plans;
@@ -29,9 +29,8 @@ pub(super) async fn change(
     app: Shared,
     admin: Admin,
     request: HttpRequest,
-    bytes: web::Bytes,
+    Body(asked): Body<Change>,
 ) -> Result<HttpResponse, Problem> {
-    let asked: Change = act::body(&bytes)?;
     let reason = act::reason(&asked.reason)?;
     let mode = asked.mode.ok_or_else(|| Problem::field("mode", "must be continuous, plan_only or frozen"))?;
     let key = act::key(&request, "reconciler_mode");

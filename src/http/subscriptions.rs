@@ -255,7 +255,7 @@ pub(super) async fn state(
 async fn books_of(client: &Client, place: Place, id: &str) -> Result<Vec<String>, Problem> {
     let mut found: Vec<String> = subscriptions::book_of(client, place, id).await?.into_iter().collect();
     let row = Entity::new(EntityKind::Row, id).key();
-    for (_, parent) in links::up(client, place, &[row]).await? {
+    for (_, parent) in links::up(client, place, &[&row]).await? {
         found.extend(parent.strip_prefix("book:").map(ToOwned::to_owned).filter(|book| !found.contains(book)));
     }
     Ok(found)

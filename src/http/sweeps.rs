@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::act::Body;
 use super::auth::{Admin, Auditor};
 use super::{Problem, Shared, act, view};
 use crate::control::sweeps;
@@ -22,8 +23,7 @@ pub(super) struct Ask {
 }
 
 /// Asks for a sweep. It reads; what it changes, the policy `reconciler.drift` says.
-pub(super) async fn ask(app: Shared, admin: Admin, bytes: web::Bytes) -> Result<HttpResponse, Problem> {
-    let asked: Ask = act::body(&bytes)?;
+pub(super) async fn ask(app: Shared, admin: Admin, Body(asked): Body<Ask>) -> Result<HttpResponse, Problem> {
     let kind = asked.kind.as_deref().unwrap_or("full");
     if !["full", "incremental"].contains(&kind) {
         return Err(Problem::field("kind", "must be full or incremental"));

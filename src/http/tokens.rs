@@ -8,9 +8,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::act::reason;
+use super::act::{Body, Reason, reason};
 use super::auth::Admin;
-use super::rebuilds::Reason;
 use super::{Problem, Shared, view};
 use crate::control::{self, Role};
 use crate::domain::dates::rfc3339;
@@ -25,7 +24,7 @@ pub(super) async fn list(app: Shared, _: Admin) -> Result<HttpResponse, Problem>
     Ok(HttpResponse::Ok().json(json!({"tokens": control::list(&client).await?})))
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct Create {
     #[serde(default)]
     reason: String,
@@ -68,7 +67,7 @@ impl Create {
 }
 
 /// Makes a token. If that cannot be recorded there is none.
-pub(super) async fn create(app: Shared, admin: Admin, asked: web::Json<Create>) -> Result<HttpResponse, Problem> {
+pub(super) async fn create(app: Shared, admin: Admin, Body(asked): Body<Create>) -> Result<HttpResponse, Problem> {
     let why = reason(&asked.reason)?;
     let (name, role, end) = (asked.name()?, asked.role()?, asked.end(Utc::now())?);
     let client = app.projector.pool.get().await?;
@@ -94,11 +93,10 @@ pub(super) async fn revoke(
     admin: Admin,
     id: web::Path<Uuid>,
     query: web::Query<Query>,
-    body: web::Bytes,
+    Body(asked): Body<Reason>,
 ) -> Result<HttpResponse, Problem> {
-    let asked = serde_json::from_slice::<Reason>(&body).map(|asked| asked.reason).unwrap_or_default();
-    let asked = if asked.is_empty() { query.reason.clone().unwrap_or_default() } else { asked };
-    let why = reason(&asked)?;
+    let why =
+        reason(if asked.reason.is_empty() { query.reason.as_deref().unwrap_or_default() } else { &asked.reason })?;
     let client = app.projector.pool.get().await?;
     let held = control::list(&client).await?.into_iter().find(|t| t.id == *id && t.revoked_at.is_none());
     let held = held.ok_or_else(|| Problem::not_found("there is no token of that id that could still be used"))?;

@@ -365,3 +365,39 @@ async fn every_count_begins_at_0_and_says_what_happened() {
     assert_eq!(of(&rest, "calls_total{account=\"main\",action=\"create_order\"}"), "1");
     assert_eq!(of(&rest, "calls_redundant_total{account=\"main\"}"), "0");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_cannot_be_read_is_told_what_is_wrong_with_it() {
+    let service = Service::start().await;
+    let table: [(&str, &str, &str, Option<&str>); 10] = [
+        ("POST", "/v1/admin/rebuilds", "[{},\"why\",\"manual\"]", None),
+        ("POST", "/v1/admin/rebuilds", "{\"reason\":\"why\"", None),
+        ("POST", "/v1/admin/rebuilds", "{\"reason\":\"why\"} {}", None),
+        ("POST", "/v1/admin/rebuilds", "", Some("reason")),
+        ("POST", "/v1/admin/rebuilds", "{\"reason\":7}", Some("reason")),
+        ("POST", "/v1/admin/reconciler", "{\"mode\":\"off\",\"reason\":\"why\"}", Some("mode")),
+        ("POST", "/v1/admin/overrides", "{\"kind\":\"gift\",\"reason\":\"why\"}", Some("kind")),
+        (
+            "POST",
+            "/v1/admin/customer-joins",
+            "{\"customers\":[{\"source\":1}],\"reason\":\"why\"}",
+            Some("customers[0].source"),
+        ),
+        ("POST", "/v1/admin/tokens", "{\"name\":\"n\",\"role\":\"auditor\"}", Some("reason")),
+        ("PUT", "/v1/admin/config", "{\"catalog_and_policy\":\" \",\"reason\":\"why\"}", Some("catalog_and_policy")),
+    ];
+    for (method, path, body, field) in table {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        // Without a content type, as `curl -d` would send another.
+        let request = service.http.request(method, format!("{}{path}", service.url)).bearer_auth(&service.admin_token);
+        let answer = request.body(body).send().await.unwrap();
+        assert_eq!(answer.status(), 400, "{path} {body}");
+        let problem: Value = answer.json().await.unwrap();
+        assert_eq!(problem["errors"][0]["field"].as_str(), field, "{path} {body}: {problem}");
+    }
+    let (status, plan) = service.admin("POST", "/v1/admin/plans", json!({"reason": "look"})).await;
+    assert_eq!(status, 201, "{plan}");
+    let apply = format!("/v1/admin/plans/{}/apply", plan["id"].as_str().unwrap());
+    let (status, problem) = service.admin("POST", &apply, Value::Null).await;
+    assert_eq!((status.as_u16(), &problem["errors"][0]["field"]), (400, &json!("reason")), "{problem}");
+}

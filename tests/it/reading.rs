@@ -60,19 +60,40 @@ fn encoded(text: &str) -> String {
 fn routes() -> Vec<(Method, String, Role)> {
     let table = std::fs::read_to_string(tree::root().join("src/http.rs")).unwrap();
     let mut found = Vec::new();
-    for line in table.lines().filter_map(|l| l.trim().strip_prefix(".route(\"")) {
-        let (path, rest) = line.split_once("\", web::").unwrap();
+    for line in table.split("(at(\"").skip(1) {
+        let (path, rest) = line.split_once("\", [").unwrap();
+        let (methods, _) = rest.split_once("])").unwrap();
         if ["/healthz", "/readyz", "/webhooks"].iter().any(|open| path.starts_with(open)) {
             continue;
         }
-        let method = Method::from_bytes(rest.split('(').next().unwrap().to_uppercase().as_bytes()).unwrap();
         let role = if path.starts_with("/v1/admin") { Role::Admin } else { Role::Auditor };
         // Paths that lead nowhere: who asks is checked before whether there is anything.
         let filled = path.split('/').map(|s| if s.starts_with('{') { "none" } else { s }).collect::<Vec<_>>().join("/");
-        found.push((method, filled, role));
+        for method in methods.split(", ") {
+            let (name, _) = method.trim().split_once('(').unwrap();
+            found.push((Method::from_bytes(name.to_uppercase().as_bytes()).unwrap(), filled.clone(), role));
+        }
     }
-    assert!(found.len() > 20);
+    assert!(found.len() > 40);
     found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_says_which_methods_it_has() {
+    let service = Service::start().await;
+    let mut of: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    routes().into_iter().for_each(|(method, path, _)| of.entry(path).or_default().push(method.to_string()));
+    for (path, methods) in of {
+        let answer = ask(&service, Method::PATCH, &path, Some(&service.admin_token)).await;
+        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(answer.headers()["allow"].to_str().unwrap(), methods.join(", "), "{path}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{path}");
+    }
+    let nobody = ask(&service, Method::PATCH, "/v1/events", None).await;
+    assert_eq!(nobody.status(), StatusCode::UNAUTHORIZED, "who asks comes first");
+    let door = ask(&service, Method::GET, "/webhooks/stripe-main", None).await;
+    assert_eq!((door.status(), &door.headers()["allow"]), (StatusCode::METHOD_NOT_ALLOWED, &"POST".parse().unwrap()));
+    assert_eq!(ask(&service, Method::GET, "/v1/nothing", Some(&service.auditor)).await.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test(flavor = "multi_thread")]
