@@ -33,6 +33,7 @@ pub mod domain;
 // 1: the outside, each part alone.
 pub mod config;
 pub mod licensespring;
+pub mod parallel;
 pub mod postgres;
 pub mod providers;
 pub mod telemetry;

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 use tracing::{error, warn};
 
 use crate::ledger::rules;
+use crate::parallel;
 use crate::postgres::DbError;
 use crate::projections::events::{self, EventRow, EventStatus};
 use crate::projections::{Place, generations};
@@ -22,6 +23,7 @@ mod ahead;
 pub mod books;
 pub mod gather;
 pub mod meaning;
+pub mod meanings;
 pub mod outlook;
 pub mod rebuild;
 pub mod retry;
@@ -191,19 +193,19 @@ impl Projector {
         let tx = client.transaction().await?;
         let Some(from) = generations::take(&tx, place).await? else { return Ok(Step::Busy) };
         let batch = self.next(&tx, place, from, limit).await?;
-        let Some(to) = batch.events.last().map(|e| e.position) else {
+        let Some(to) = batch.last else {
             generations::drained(&tx, place).await?;
             tx.commit().await?;
             return Ok(Step::Drained);
         };
-        if batch.is_full() {
+        if batch.is_full {
             self.ahead.begin(&self.pool, &self.registry, place, to);
         }
         let adopted = rules::adopted(&tx, self.registry.system).await?;
         let now = database_now(&tx).await?;
         if let Some(source) = self.registry.source_of(place.journal) {
             if !batch.mentioned {
-                source::mention(&tx, place, &batch.meanings).await?;
+                events::mention(&tx, place, &batch.meanings.mentions).await?;
             }
             source::project_mentioned(&tx, place, source, &adopted, from, &batch.meanings, now).await?;
         } else if self.registry.account_of(place.journal).is_some() {
@@ -218,7 +220,9 @@ impl Projector {
         {
             warn!(error = %e, "the planner was not told how large the tables are; it will see for itself");
         }
-        Ok(Step::Advanced(batch.events.len()))
+        let len = batch.len;
+        parallel::discard(batch);
+        Ok(Step::Advanced(len))
     }
 
     /// The batch that was read ahead, or else one that is read now.

@@ -112,10 +112,11 @@ impl Bench {
         self.embedded.as_ref().unwrap()
     }
 
-    /// As the superuser of the private cluster, without a limit to a statement's time.
+    /// As the superuser of the private cluster, without a limit to a statement's time, and with the
+    /// processes that Postgres would give it: what the service does without, its peers may have.
     pub async fn admin(&self) -> tokio_postgres::Client {
         let admin = pool::single(&self.cluster().url(ADMIN_ROLE, DATABASE)).await.unwrap();
-        admin.batch_execute("SET statement_timeout = 0").await.unwrap();
+        admin.batch_execute("SET statement_timeout = 0; SET max_parallel_workers_per_gather = 2").await.unwrap();
         admin
     }
 

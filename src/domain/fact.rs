@@ -4,6 +4,7 @@
 //! data only, so that the set of facts has one order however they arrived.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -78,7 +79,7 @@ impl Entity {
     /// `sub:sub_1`: how it is written in the tables.
     #[must_use]
     pub fn key(&self) -> String {
-        format!("{}:{}", self.kind.prefix(), self.id)
+        [self.kind.prefix(), ":", &self.id].concat()
     }
 }
 
@@ -382,7 +383,8 @@ pub struct Proposal {
 /// What one event came to: facts, edges, and whether it was understood.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Translation {
-    pub facts: Vec<Fact>,
+    /// Shared: an event may speak of several subscriptions, and of large ones.
+    pub facts: Vec<Arc<Fact>>,
     pub links: Vec<Link>,
     /// The event's type is not one this provider's translator knows: stored and counted.
     pub unknown_type: bool,

@@ -97,7 +97,7 @@ pub fn translate(bytes: &[u8], dedupe_key: &str) -> Result<Translation, serde_js
         by_event_clock: false,
         body: FactBody::Override { id: said.id, value },
     };
-    Ok(Translation { facts: vec![fact], ..Translation::default() })
+    Ok(Translation { facts: vec![fact.into()], ..Translation::default() })
 }
 
 /// What the overrides of a subscription come to for one product at an instant.

@@ -5,6 +5,7 @@
 //! onto a state that is already folded; anything else is folded anew from the bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ mod provenance;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
     pub position: i64,
-    pub fact: Fact,
+    pub fact: Arc<Fact>,
 }
 
 /// A value with the clock it was last said at.
@@ -104,18 +105,12 @@ pub fn fold(subscription_id: &str, facts: Vec<Recorded>, links: impl IntoIterato
 }
 
 /// The set: one fact per entity and identity, the smallest key standing, in key order.
-fn distinct(facts: Vec<Recorded>) -> Vec<Recorded> {
-    let mut set: BTreeMap<(Entity, String), Recorded> = BTreeMap::new();
-    for recorded in facts {
-        let identity = (recorded.fact.entity.clone(), recorded.fact.identity.clone());
-        match set.get(&identity) {
-            Some(held) if (&held.fact.key, held.position) <= (&recorded.fact.key, recorded.position) => {}
-            _ => {
-                set.insert(identity, recorded);
-            }
-        }
+fn distinct(mut facts: Vec<Recorded>) -> Vec<Recorded> {
+    fn named(r: &Recorded) -> (&Entity, &str) {
+        (&r.fact.entity, &r.fact.identity)
     }
-    let mut facts: Vec<Recorded> = set.into_values().collect();
+    facts.sort_by(|a, b| (named(a), &a.fact.key, a.position).cmp(&(named(b), &b.fact.key, b.position)));
+    facts.dedup_by(|later, held| named(later) == named(held));
     facts.sort_by(|a, b| (&a.fact.key, &a.fact.entity).cmp(&(&b.fact.key, &b.fact.entity)));
     facts
 }

@@ -67,7 +67,7 @@ impl StoredEvent {
 }
 
 /// The next events after a position: at most `limit`, and at most about [`READ_BYTES_MAX`] bytes.
-/// Each is shown to `arrived` while the next are on their way; what that takes is not kept.
+/// Each is given to `arrived` while the next are on their way.
 ///
 /// # Errors
 /// The database cannot be read.
@@ -76,26 +76,25 @@ pub async fn after(
     journal: i32,
     position: i64,
     limit: i64,
-    mut arrived: impl FnMut(&mut StoredEvent),
-) -> Result<Vec<StoredEvent>, DbError> {
+    mut arrived: impl FnMut(StoredEvent),
+) -> Result<(), DbError> {
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&journal, &position, &limit];
     let rows =
         client.query_raw(&client.prepare_cached(sql!("schema/statements/read_after.sql")).await?, params).await?;
     pin_mut!(rows);
-    let mut events = Vec::new();
-    let mut bytes = 0;
+    let (mut events, mut bytes) = (0_usize, 0);
     while bytes < READ_BYTES_MAX
         && let Some(row) = rows.try_next().await?
     {
-        let mut event = StoredEvent::from_row(&row)?;
+        let event = StoredEvent::from_row(&row)?;
         bytes += event.bytes.as_ref().map_or(0, Vec::len);
-        arrived(&mut event);
-        events.push(event);
-        if events.len() % EVENTS_A_TURN == 0 {
+        arrived(event);
+        events += 1;
+        if events.is_multiple_of(EVENTS_A_TURN) {
             tokio::task::yield_now().await;
         }
     }
-    Ok(events)
+    Ok(())
 }
 
 /// The events at given positions, in position order.

@@ -13,8 +13,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 const WAIT_MAX: Duration = Duration::from_secs(5);
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// No statement of ours needs longer; a stuck one must not hold a connection for ever. And none is
-/// worth compiling: the planner, which knows little of young tables, would do it for milliseconds' work.
-const SESSION_OPTIONS: &str = "-c jit=off -c statement_timeout=60000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=120000 -c timezone=UTC";
+/// worth compiling, or processes of its own: the planner, which knows little of young tables, would
+/// do either for milliseconds' work.
+const SESSION_OPTIONS: &str = "-c jit=off -c max_parallel_workers_per_gather=0 -c statement_timeout=60000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=120000 -c timezone=UTC";
 
 /// Why a pool cannot be made.
 #[derive(Debug, thiserror::Error)]

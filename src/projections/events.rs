@@ -1,6 +1,6 @@
 //! What became of each event, and which events speak of an entity.
 
-use deadpool_postgres::{GenericClient, Transaction};
+use deadpool_postgres::{Client, GenericClient, Transaction};
 use futures_util::pin_mut;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
@@ -109,7 +109,32 @@ pub async fn mention(client: &impl GenericClient, place: Place, mentions: &[(Str
     Ok(())
 }
 
-/// Which of these entities were spoken of up to a position: in a fact, or at either end of an edge.
+/// The same, where they are probably not noted yet: COPY is twice as fast. What is noted already, by
+/// somebody who did not get to the end of the batch, is no reason to fail.
+///
+/// # Errors
+/// The database cannot be written.
+pub async fn mention_first(client: &Client, place: Place, mentions: &[(String, i64)]) -> Result<(), DbError> {
+    match copy_mentions(client, place, mentions).await {
+        Err(e) if e.is_data_error() => mention(client, place, mentions).await,
+        copied => copied,
+    }
+}
+
+async fn copy_mentions(client: &Client, place: Place, mentions: &[(String, i64)]) -> Result<(), DbError> {
+    const TYPES: [Type; 4] = [Type::INT4, Type::INT4, Type::TEXT, Type::INT8];
+    let copy = client.prepare_cached(sql!("projections/events/copy_mentions.sql")).await?;
+    let writer = BinaryCopyInWriter::new(client.copy_in(&copy).await?, &TYPES);
+    pin_mut!(writer);
+    for (entity, position) in mentions {
+        writer.as_mut().write(&[&place.generation, &place.journal, entity, position]).await?;
+    }
+    writer.finish().await?;
+    Ok(())
+}
+
+/// Which of these entities were heard of up to a position; `true`: known, by a fact or as the parent
+/// of an edge, and not only as the child of one.
 ///
 /// # Errors
 /// The database cannot be read.
@@ -118,33 +143,14 @@ pub async fn heard_before(
     place: Place,
     entities: &[&str],
     position: i64,
-) -> Result<Vec<String>, DbError> {
+) -> Result<Vec<(String, bool)>, DbError> {
     if entities.is_empty() {
         return Ok(Vec::new());
     }
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
         [&place.generation, &place.journal, &entities, &position];
     let rows = query(client, sql!("projections/events/heard_before.sql"), &params).await?;
-    Ok(rows.iter().map(|r| r.get(0)).collect())
-}
-
-/// Which of these entities were known up to a position.
-///
-/// # Errors
-/// The database cannot be read.
-pub async fn mentioned_before(
-    client: &impl GenericClient,
-    place: Place,
-    entities: &[String],
-    position: i64,
-) -> Result<Vec<String>, DbError> {
-    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-        [&place.generation, &place.journal, &entities, &position];
-    Ok(query(client, sql!("projections/events/mentioned_before.sql"), &params)
-        .await?
-        .iter()
-        .map(|r| r.get(0))
-        .collect())
+    Ok(rows.iter().map(|r| (r.get(0), r.get(1))).collect())
 }
 
 /// Every (entity, position) that speaks of these entities.
@@ -173,6 +179,9 @@ pub async fn linked(
     place: Place,
     rows: &[(i64, String, Option<String>)],
 ) -> Result<(), DbError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
     let positions: Vec<i64> = rows.iter().map(|r| r.0).collect();
     let subscriptions: Vec<&str> = rows.iter().map(|r| r.1.as_str()).collect();
     let customers: Vec<Option<&str>> = rows.iter().map(|r| r.2.as_deref()).collect();

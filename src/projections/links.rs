@@ -34,7 +34,7 @@ pub async fn save(client: &impl GenericClient, place: Place, edges: &[Edge]) -> 
 pub async fn up(
     client: &impl GenericClient,
     place: Place,
-    entities: &[String],
+    entities: &[&str],
 ) -> Result<Vec<(String, String)>, DbError> {
     let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&place.generation, &place.journal, &entities];
     Ok(query(client, sql!("projections/links/up.sql"), &params).await?.iter().map(|r| (r.get(0), r.get(1))).collect())

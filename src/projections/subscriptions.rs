@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 use super::Place;
 use crate::domain::FOLD_VERSION;
 use crate::domain::state::State;
+use crate::parallel;
 use crate::postgres::{DbError, execute, query};
 use crate::sql;
 
@@ -46,7 +47,7 @@ fn state_of(row: &Row, column: &str) -> Result<State, DbError> {
 pub async fn load(client: &impl GenericClient, place: Place, ids: &[String]) -> Result<Vec<Held>, DbError> {
     let rows =
         query(client, sql!("projections/subscriptions/load.sql"), &[&place.generation, &place.journal, &ids]).await?;
-    Ok(rows.iter().map(held).collect())
+    Ok(parallel::map(rows, |row| held(&row)))
 }
 
 /// The chains that some books were split into, and what has those ids, each with its book.
@@ -93,10 +94,9 @@ pub async fn save(
     rows: &[Folded],
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
-    let mut states = Vec::with_capacity(rows.len());
-    for row in rows {
-        states.push(serde_json::to_string(&row.state).map_err(|e| DbError::Corrupt(e.to_string()))?);
-    }
+    let states = parallel::map(rows.iter().collect(), |row: &Folded| serde_json::to_string(&row.state));
+    let states: Vec<String> =
+        states.into_iter().collect::<Result<_, _>>().map_err(|e| DbError::Corrupt(e.to_string()))?;
     let column = |get: fn(&Folded) -> &str| rows.iter().map(get).collect::<Vec<&str>>();
     let ids = column(|r| &r.state.subscription_id);
     let customers: Vec<Option<&str>> = rows.iter().map(|r| r.state.customer_id()).collect();

@@ -8,17 +8,24 @@ use deadpool_postgres::{GenericClient, Pool, Timeouts};
 use tokio::task::JoinHandle;
 
 use super::BATCH_EVENTS_MAX;
-use super::meaning::{self, Meaning};
-use super::source;
+use super::meaning;
+use super::meanings::Meanings;
 use crate::ledger::read::{self, StoredEvent};
 use crate::postgres::DbError;
-use crate::projections::Place;
+use crate::projections::{Place, events};
 use crate::registry::Registry;
 
-/// Events in position order and, for the journal of a source, what each of them means.
+/// What comes next in a journal, in position order.
 pub(super) struct Batch {
+    /// How many events, and the position of the last.
+    pub len: usize,
+    pub last: Option<i64>,
+    /// As many as were asked for: more may follow.
+    pub is_full: bool,
+    /// In the journal of a source: what they mean.
+    pub meanings: Meanings,
+    /// In any other: the events themselves.
     pub events: Vec<StoredEvent>,
-    pub meanings: Vec<Meaning>,
     /// Its mentions are saved already.
     pub mentioned: bool,
 }
@@ -33,19 +40,19 @@ impl Batch {
         limit: i64,
     ) -> Result<Self, DbError> {
         let source = registry.source_of(journal);
-        let mut meanings = Vec::new();
-        let understand = |event: &mut StoredEvent| {
-            if let Some(source) = source {
-                meanings.push(meaning::of(source, event));
-                event.bytes = None; // not needed any more, and most of the batch's weight
+        let (mut len, mut last) = (0, None);
+        let (mut meanings, mut events) = (Vec::new(), Vec::new());
+        let arrived = |event: StoredEvent| {
+            len += 1;
+            last = Some(event.position);
+            match source {
+                Some(source) => meanings.push(meaning::of(source, &event)),
+                None => events.push(event),
             }
         };
-        let events = read::after(client, journal, from, limit, understand).await?;
-        Ok(Self { events, meanings, mentioned: false })
-    }
-
-    pub(super) fn is_full(&self) -> bool {
-        i64::try_from(self.events.len()) == Ok(BATCH_EVENTS_MAX)
+        read::after(client, journal, from, limit, arrived).await?;
+        let is_full = i64::try_from(len) == Ok(limit);
+        Ok(Self { len, last, is_full, meanings: Meanings::of(meanings), events, mentioned: false })
     }
 }
 
@@ -72,7 +79,7 @@ impl Ahead {
     pub(super) async fn take(&self, place: Place, from: i64) -> Option<Batch> {
         let begun = self.slot().take_if(|begun| begun.place == place && begun.from == from)?;
         let batch = begun.task.await.ok()?.ok()?;
-        (!batch.events.is_empty()).then_some(batch)
+        batch.last.is_some().then_some(batch)
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Begun>> {
@@ -89,7 +96,7 @@ async fn read_on(pool: Pool, registry: Arc<Registry>, place: Place, from: i64) -
     let at_once = Timeouts { wait: Some(Duration::ZERO), ..pool.timeouts() };
     let client = pool.timeout_get(&at_once).await?;
     let mut batch = Batch::read(&client, &registry, place.journal, from, BATCH_EVENTS_MAX).await?;
-    source::mention(&client, place, &batch.meanings).await?;
+    events::mention_first(&client, place, &batch.meanings.mentions).await?;
     batch.mentioned = true;
     Ok(batch)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use crate::domain::fact::{FactBody, Translation};
 use crate::domain::overrides;
@@ -63,7 +64,7 @@ fn is_override(event: &StoredEvent) -> bool {
 /// sandbox in its own address): all that it says is one, and entitles nothing in a live source.
 fn as_a_test(mut translation: Translation) -> Translation {
     for fact in &mut translation.facts {
-        match &mut fact.body {
+        match &mut Arc::make_mut(fact).body {
             FactBody::Row(row) => row.livemode = false,
             FactBody::Subscription { after, before } => {
                 after.livemode = false;
@@ -158,7 +159,7 @@ mod tests {
                 bytes: Some(part.to_vec()),
             };
             let meaning = of(&source, &event);
-            let row = meaning.translation.facts.into_iter().find_map(|fact| match fact.body {
+            let row = meaning.translation.facts.into_iter().find_map(|fact| match &fact.body {
                 FactBody::Row(row) => Some(row.livemode),
                 _ => None,
             });

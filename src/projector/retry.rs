@@ -1,6 +1,7 @@
 //! Reading a quarantined event again, after an upgrade or for another look.
 
-use super::meaning::{self, Meaning};
+use super::meaning;
+use super::meanings::Meanings;
 use super::{Projector, TICK_BUSY, database_now, source};
 use crate::ledger::{read, rules};
 use crate::postgres::{DbError, query_opt};
@@ -54,7 +55,7 @@ pub async fn again(projector: &Projector, of: &Source, position: i64) -> Result<
             let batch = read::at(&tx, of.journal, &[position]).await?;
             let adopted = rules::adopted(&tx, projector.registry.system).await?;
             let now = database_now(&tx).await?;
-            let meanings: Vec<Meaning> = batch.iter().map(|e| meaning::of(of, e)).collect();
+            let meanings = Meanings::of(batch.iter().map(|e| meaning::of(of, e)).collect());
             source::project(&tx, checkpoint.place, of, &adopted, from, &meanings, now).await?;
             tx.commit().await?;
             break;

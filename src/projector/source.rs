@@ -1,23 +1,26 @@
 //! One batch of a source's journal: translate, note mentions and edges, fold what is touched.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::{GenericClient, Transaction};
 
 use super::books;
-use super::meaning::{Meaning, word_key};
+use super::meaning::Meaning;
+use super::meanings::Meanings;
 use super::units::{Found, Unit, Work, id_of, is_book};
 use crate::domain::entitlement::SourceContext;
-use crate::domain::fact::{EntityKind, Fact, FactBody, Link};
+use crate::domain::fact::{EntityKind, Fact, FactBody};
 use crate::domain::plan::deserved;
 use crate::domain::rules::Rules;
 use crate::domain::state::State;
 use crate::ledger::rules::Adopted;
+use crate::parallel;
 use crate::postgres::DbError;
 use crate::projections::Place;
 use crate::projections::events::{self, EventRow, EventStatus};
-use crate::projections::links::{self, Edge};
+use crate::projections::links;
 use crate::projections::overrides::{self, OverrideRow};
 use crate::projections::subscriptions::{self, Folded};
 use crate::registry::Source;
@@ -30,10 +33,10 @@ pub(super) async fn project(
     source: &Source,
     adopted: &Adopted,
     from: i64,
-    meanings: &[Meaning],
+    meanings: &Meanings,
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
-    mention(client, place, meanings).await?;
+    events::mention(client, place, &meanings.mentions).await?;
     project_mentioned(client, place, source, adopted, from, meanings, now).await
 }
 
@@ -44,23 +47,22 @@ pub(super) async fn project_mentioned(
     source: &Source,
     adopted: &Adopted,
     from: i64,
-    meanings: &[Meaning],
+    meanings: &Meanings,
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
+    let each = &meanings.each;
     let poison = |m: &&Meaning| m.trouble.as_ref().is_some_and(|(s, _)| *s == EventStatus::Quarantined);
-    meanings.iter().filter(poison).for_each(|_| meter::quarantined(&source.name));
-    overrides::save(client, place, &granted(meanings)).await?;
-    let new_edges = tie(client, place, meanings).await?;
-    let touched = touched(client, place, meanings, &new_edges).await?;
-    let refold = needs_refold(client, place, &touched, &new_edges, from).await?;
+    each.iter().filter(poison).for_each(|_| meter::quarantined(&source.name));
+    overrides::save(client, place, &granted(each)).await?;
+    let new_edges = links::save(client, place, &meanings.edges).await?;
+    let touched = touched(client, place, &meanings.entities, &new_edges).await?;
     // A batch of earlier events, read again, does not end what is known.
-    let to = meanings.last().map_or(from, |m| m.position.max(from));
-    let work = Work { place, source, meanings, touched: &touched, from, to };
-    let (kept, folded): (Vec<Unit>, Vec<Unit>) =
-        work.fold_all(client, &refold).await?.into_iter().partition(Unit::is_book);
+    let to = each.last().map_or(from, |m| m.position.max(from));
+    let work = Work { place, source, meanings: each, touched: &touched, new_edges: &new_edges, from, to };
+    let (kept, folded): (Vec<Unit>, Vec<Unit>) = work.fold_all(client).await?.into_iter().partition(Unit::is_book);
     let mut found: Vec<Found> = folded.iter().flat_map(Unit::found).collect();
     let mut rows: Vec<Folded> =
-        folded.into_iter().map(|unit| row(unit.state, unit.before.as_deref(), source, &adopted.rules, now)).collect();
+        parallel::map(folded, |unit| row(unit.state, unit.before.as_deref(), source, &adopted.rules, now));
     let spoke: Vec<(i64, String)> = kept.iter().flat_map(|unit| unit.spoke.clone()).collect();
     let states: Vec<State> = kept.into_iter().map(|unit| unit.state).collect();
     let split = books::split(client, place, source, adopted, &states, now).await?;
@@ -71,23 +73,29 @@ pub(super) async fn project_mentioned(
         let chain = split.homes.get(&entity)?;
         Some((position, chain.clone(), customers.get(chain.as_str()).copied().flatten().map(ToOwned::to_owned)))
     }));
-    subscriptions::save(client, place, &rows, now).await?;
     let known = Known { touched: &touched, customers, homes: &split.homes };
-    events::linked(client, place, &found).await?;
-    let rows: Vec<EventRow> = meanings.iter().map(|m| event_row(m, &known)).collect();
-    // After the checkpoint no event has a row.
-    if meanings.iter().all(|m| m.position > from) {
-        events::save_first(client, place, &rows).await
-    } else {
-        events::save(client, place, &rows).await
-    }
+    let became = async {
+        events::linked(client, place, &found).await?;
+        let became: Vec<EventRow> = each.iter().map(|m| event_row(m, &known)).collect();
+        // After the checkpoint no event has a row.
+        if each.iter().all(|m| m.position > from) {
+            events::save_first(client, place, &became).await
+        } else {
+            events::save(client, place, &became).await
+        }
+    };
+    // One after the other for the database; what became of the events is worked out meanwhile.
+    tokio::try_join!(subscriptions::save(client, place, &rows, now), became)?;
+    drop(known);
+    parallel::discard(rows);
+    Ok(())
 }
 
 /// What admins said in this batch.
 fn granted(meanings: &[Meaning]) -> Vec<OverrideRow> {
     let said = |m: &Meaning| {
         let position = m.position;
-        let of = move |f: &Fact| match &f.body {
+        let of = move |f: &Arc<Fact>| match &f.body {
             FactBody::Override { id, value } => Some(OverrideRow {
                 id: id.clone(),
                 subscription_id: value.subscription_id.clone(),
@@ -101,36 +109,6 @@ fn granted(meanings: &[Meaning]) -> Vec<OverrideRow> {
     meanings.iter().flat_map(said).collect()
 }
 
-/// Saves which entities the events speak of.
-pub(super) async fn mention(client: &impl GenericClient, place: Place, meanings: &[Meaning]) -> Result<(), DbError> {
-    let mut mentions: BTreeSet<(String, i64)> = BTreeSet::new();
-    for meaning in meanings {
-        for fact in &meaning.translation.facts {
-            mentions.insert((fact.entity.key(), meaning.position));
-        }
-        mentions.extend(meaning.words.iter().map(|word| (word_key(word), meaning.position)));
-    }
-    let mentions: Vec<(String, i64)> = mentions.into_iter().collect();
-    events::mention(client, place, &mentions).await
-}
-
-/// Saves edges; answers with those that are new.
-async fn tie(
-    client: &impl GenericClient,
-    place: Place,
-    meanings: &[Meaning],
-) -> Result<Vec<(String, String)>, DbError> {
-    let mut edges: BTreeMap<(String, String), i64> = BTreeMap::new();
-    for meaning in meanings {
-        for Link { child, parent } in &meaning.translation.links {
-            edges.entry((child.key(), parent.key())).or_insert(meaning.position);
-        }
-    }
-    let edges: Vec<Edge> =
-        edges.into_iter().map(|((child, parent), position)| Edge { child, parent, position }).collect();
-    links::save(client, place, &edges).await
-}
-
 /// Which subscriptions the batch touches, and through which entities.
 pub(super) struct Touched {
     /// entity → subscriptions it belongs to.
@@ -141,40 +119,20 @@ pub(super) struct Touched {
 async fn touched(
     client: &impl GenericClient,
     place: Place,
-    meanings: &[Meaning],
+    of_facts: &BTreeSet<String>,
     new_edges: &[(String, String)],
 ) -> Result<Touched, DbError> {
-    let of_facts = meanings.iter().flat_map(|m| &m.translation.facts).map(|f| f.entity.key());
     // A subscription that is only named by an edge has nothing to fold yet; what hangs below a
     // new edge reaches its subscriptions through the edge's child.
-    let of_edges = new_edges.iter().map(|(child, _)| child.clone());
-    let entities: Vec<String> = of_facts.chain(of_edges).collect::<BTreeSet<_>>().into_iter().collect();
+    let of_edges: BTreeSet<&String> = new_edges.iter().map(|(child, _)| child).collect();
+    let of_edges = of_edges.into_iter().filter(|child| !of_facts.contains(*child));
+    let entities: Vec<&str> = of_facts.iter().chain(of_edges).map(String::as_str).collect();
     let mut up: HashMap<String, BTreeSet<String>> = HashMap::new();
     for (entity, subscription) in links::up(client, place, &entities).await? {
         up.entry(entity).or_default().insert(subscription);
     }
     let subscriptions = up.values().flatten().cloned().collect();
     Ok(Touched { up, subscriptions })
-}
-
-/// Subscriptions that a new edge ties to something older: its facts must be fetched.
-async fn needs_refold(
-    client: &impl GenericClient,
-    place: Place,
-    touched: &Touched,
-    new_edges: &[(String, String)],
-    from: i64,
-) -> Result<BTreeSet<String>, DbError> {
-    if new_edges.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let ends: Vec<String> = new_edges
-        .iter()
-        .map(|(child, parent)| if parent.starts_with("cus:") { parent.clone() } else { child.clone() })
-        .collect();
-    let older: BTreeSet<String> = events::mentioned_before(client, place, &ends, from).await?.into_iter().collect();
-    let tied = new_edges.iter().zip(&ends).filter(|(_, end)| older.contains(*end)).map(|((child, _), _)| child);
-    Ok(tied.filter_map(|child| touched.up.get(child)).flatten().cloned().collect())
 }
 
 /// A state's row; dirty, if its hash is another than before.

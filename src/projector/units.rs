@@ -1,6 +1,6 @@
 //! What a batch touches, folded: each subscription and each book as one.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use deadpool_postgres::GenericClient;
 
@@ -10,6 +10,7 @@ use super::{books, gather};
 use crate::domain::FOLD_VERSION;
 use crate::domain::fact::{Entity, Link};
 use crate::domain::state::{Recorded, State, fold};
+use crate::parallel;
 use crate::postgres::DbError;
 use crate::projections::Place;
 use crate::projections::events;
@@ -22,6 +23,8 @@ pub(super) struct Work<'a> {
     pub source: &'a Source,
     pub meanings: &'a [Meaning],
     pub touched: &'a Touched,
+    /// As (child, parent).
+    pub new_edges: &'a [(String, String)],
     pub from: i64,
     pub to: i64,
 }
@@ -54,61 +57,75 @@ pub(super) fn is_book(key: &str) -> bool {
     key.starts_with("book:")
 }
 
+/// The end of a new edge that may be older than the edge. A subscription has its customer for a parent.
+fn end((child, parent): &(String, String)) -> &str {
+    if parent.starts_with("cus:") { parent } else { child }
+}
+
+/// What was heard before.
+struct Before<'a> {
+    /// Subscriptions that a new edge ties to something older: its facts must be fetched.
+    tied: HashSet<&'a str>,
+    /// Those that the batch is the first to speak of: neither they nor what is theirs was heard of.
+    unheard: BTreeSet<&'a str>,
+}
+
 /// A state as it was saved, with its fold version and hash.
 type Saved = (State, i32, Option<String>);
 
 impl Work<'_> {
     /// Folds everything touched: onto its state where all that is new is later, from the batch where
     /// that is the first to speak of it, from its bytes otherwise.
-    pub(super) async fn fold_all(
-        &self,
-        client: &impl GenericClient,
-        refold: &BTreeSet<String>,
-    ) -> Result<Vec<Unit>, DbError> {
-        let mut saved = self.saved(client).await?;
-        let mut fresh = self.fresh();
-        let is_new = |key: &&str| !saved.contains_key(*key) && !refold.contains(*key) && !is_book(key);
-        let new = self.touched.subscriptions.iter().map(String::as_str).filter(is_new).collect();
-        let unheard = self.unheard(client, new).await?;
-        let mut units = Vec::with_capacity(self.touched.subscriptions.len());
+    pub(super) async fn fold_all(&self, client: &impl GenericClient) -> Result<Vec<Unit>, DbError> {
+        // Worked out while the database looks for the others.
+        let (saved, mut fresh) = tokio::join!(self.saved(client), async { self.fresh() });
+        let mut saved = saved?;
+        let before = self.heard_before(client, &saved).await?;
+        let mut ready = Vec::with_capacity(self.touched.subscriptions.len());
         let mut anew = Vec::new();
         for key in &self.touched.subscriptions {
             let (facts, links) = fresh.remove(key).unwrap_or_default();
+            let is_tied = before.tied.contains(key.as_str());
             match saved.remove(key) {
-                Some((mut state, version, before))
-                    if !refold.contains(key) && version == FOLD_VERSION && state.can_advance(&facts) =>
-                {
-                    state.advance(facts, links);
-                    units.push(Unit { key: key.clone(), state, before, spoke: Vec::new() });
+                Some((state, version, before)) if !is_tied && version == FOLD_VERSION && state.can_advance(&facts) => {
+                    ready.push(Ready { key, onto: Some(state), before, facts, links });
                 }
-                None if unheard.contains(key.as_str()) => {
-                    let state = fold(id_of(key), facts, links);
-                    units.push(Unit { key: key.clone(), state, before: None, spoke: Vec::new() });
+                None if !is_tied && before.unheard.contains(key.as_str()) => {
+                    ready.push(Ready { key, onto: None, before: None, facts, links });
                 }
                 saved => anew.push((key.clone(), saved.and_then(|(_, _, before)| before))),
             }
         }
+        let mut units = parallel::map(ready, Ready::fold);
         units.extend(self.fold_anew(client, anew).await?);
         Ok(units)
     }
 
-    /// Those of these subscriptions that the batch is the first to speak of: neither they nor what
-    /// is theirs was heard of before.
-    async fn unheard<'k>(
+    /// What was heard before of what is new: of new subscriptions with all that is theirs, and of
+    /// what new edges tie to them.
+    async fn heard_before(
         &self,
         client: &impl GenericClient,
-        mut keys: BTreeSet<&'k str>,
-    ) -> Result<BTreeSet<&'k str>, DbError> {
-        let theirs = self.touched.up.iter().filter(|(_, up)| up.iter().any(|key| keys.contains(key.as_str())));
-        let entities = theirs.map(|(entity, _)| entity.as_str()).chain(keys.iter().copied());
-        let entities: Vec<&str> = entities.collect::<BTreeSet<_>>().into_iter().collect();
-        for heard in events::heard_before(client, self.place, &entities, self.from).await? {
-            keys.remove(heard.as_str());
-            for key in self.touched.up.get(&heard).into_iter().flatten() {
-                keys.remove(key.as_str());
-            }
+        saved: &HashMap<String, Saved>,
+    ) -> Result<Before<'_>, DbError> {
+        let keys = self.touched.subscriptions.iter().filter(|key| !saved.contains_key(*key) && !is_book(key));
+        let mut unheard: BTreeSet<&str> = keys.map(String::as_str).collect();
+        let theirs = self.touched.up.iter().filter(|(_, up)| up.iter().any(|key| unheard.contains(key.as_str())));
+        let ends = self.new_edges.iter().map(end);
+        let entities: BTreeSet<&str> =
+            theirs.map(|(entity, _)| entity.as_str()).chain(unheard.iter().copied()).chain(ends).collect();
+        let entities: Vec<&str> = entities.into_iter().collect();
+        let heard = events::heard_before(client, self.place, &entities, self.from).await?;
+        let known: HashSet<&str> =
+            heard.iter().filter(|(_, known)| *known).map(|(entity, _)| entity.as_str()).collect();
+        let of = |entity: &str| self.touched.up.get(entity).into_iter().flatten().map(String::as_str);
+        let ties = self.new_edges.iter().filter(|edge| known.contains(end(edge)));
+        let tied = ties.flat_map(|(child, _)| of(child)).collect();
+        for (entity, _) in &heard {
+            unheard.remove(entity.as_str());
+            of(entity).for_each(|key| _ = unheard.remove(key));
         }
-        Ok(keys)
+        Ok(Before { tied, unheard })
     }
 
     async fn saved(&self, client: &impl GenericClient) -> Result<HashMap<String, Saved>, DbError> {
@@ -168,6 +185,29 @@ impl Work<'_> {
             units.push(Unit { key, state, before, spoke });
         }
         Ok(units)
+    }
+}
+
+/// What can be folded without a look into the ledger: onto a state, or as all there is.
+struct Ready<'k> {
+    key: &'k str,
+    onto: Option<State>,
+    before: Option<String>,
+    facts: Vec<Recorded>,
+    links: Vec<Link>,
+}
+
+impl Ready<'_> {
+    fn fold(self) -> Unit {
+        let Self { key, onto, before, facts, links } = self;
+        let state = match onto {
+            Some(mut state) => {
+                state.advance(facts, links);
+                state
+            }
+            None => fold(id_of(key), facts, links),
+        };
+        Unit { key: key.to_owned(), state, before, spoke: Vec::new() }
     }
 }
 

@@ -5,10 +5,12 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::{Unreadable, printable_key};
+
+mod value;
+
+pub use value::{Object, Value};
 
 /// `serde_json` gives up at 128 levels. The same limit is checked before a body is cut, so that
 /// what is accepted at the door can also be read later.
@@ -50,12 +52,13 @@ pub fn shallow_object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unread
     }
 }
 
-/// As [`object`], for what is read whole: a text that was cut in the middle of a character
-/// (`"\ud83d"` alone) is no reason to lose the event around it.
-pub fn whole_object<T: DeserializeOwned>(text: &str) -> Result<T, Unreadable> {
-    object(text).or_else(|refused| match without_lone_surrogates(text) {
-        Some(mended) => object(&mended),
-        None => Err(refused),
+/// A JSON object, read whole: a text that was cut in the middle of a character (`"\ud83d"` alone)
+/// is no reason to lose the event around it.
+pub fn value(text: &str) -> Result<Value<'_>, Unreadable> {
+    // What is nested too deep does not get through; why is only looked at then.
+    shallow_object(text).or_else(|_| match without_lone_surrogates(text) {
+        Some(mended) => object(&mended).map(Value::into_owned),
+        None => object(text),
     })
 }
 
@@ -127,22 +130,22 @@ fn depth_exceeded(text: &str) -> bool {
 }
 
 /// The value under this path (`parent/subscription_details`), unless absent or null.
-pub fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+pub fn at<'v, 'a>(value: &'v Value<'a>, path: &str) -> Option<&'v Value<'a>> {
     path.split('/').try_fold(value, |value, key| value.get(key)).filter(|value| !value.is_null())
 }
 
 /// The first of these paths that holds an id: a string, or an object with an `id`.
-pub fn first_id(value: &Value, paths: &[&str]) -> Option<String> {
+pub fn first_id(value: &Value<'_>, paths: &[&str]) -> Option<String> {
     paths.iter().find_map(|path| id(at(value, path)?))
 }
 
 /// "String or object": the id itself, or the `id` of the expanded object.
-pub fn id(value: &Value) -> Option<String> {
+pub fn id(value: &Value<'_>) -> Option<String> {
     id_in(value, &["id"])
 }
 
 /// As [`id`], for objects that name their id otherwise.
-pub fn id_in(value: &Value, keys: &[&str]) -> Option<String> {
+pub fn id_in(value: &Value<'_>, keys: &[&str]) -> Option<String> {
     match value {
         Value::String(text) if !text.is_empty() => Some(printable_key(text)),
         // An integer keeps all its digits; what has become a float is no id any more.
@@ -156,55 +159,55 @@ pub fn id_in(value: &Value, keys: &[&str]) -> Option<String> {
 }
 
 /// A text without control characters, cut to a sane length; empty counts as absent.
-pub fn text(value: &Value) -> Option<String> {
+pub fn text(value: &Value<'_>) -> Option<String> {
     let text: String = value.as_str()?.chars().filter(|c| !c.is_control()).take(TEXT_CHARS_MAX).collect();
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// The text under this path.
-pub fn text_at(value: &Value, path: &str) -> Option<String> {
+pub fn text_at(value: &Value<'_>, path: &str) -> Option<String> {
     text(at(value, path)?)
 }
 
 /// A whole number, also where it is written `3.0` or `"3"`.
-pub fn whole(value: &Value) -> Option<i64> {
+pub fn whole(value: &Value<'_>) -> Option<i64> {
     let written = match value {
         Value::Number(number) => number.as_i64().map_or_else(|| number.to_string(), |n| n.to_string()),
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.to_string(),
         _ => return None,
     };
     written.strip_suffix(".0").unwrap_or(&written).parse().ok()
 }
 
 /// An instant in seconds since 1970.
-pub fn seconds(value: &Value) -> Option<DateTime<Utc>> {
+pub fn seconds(value: &Value<'_>) -> Option<DateTime<Utc>> {
     let seconds = whole(value).filter(|s| (0..=SECONDS_MAX).contains(s))?;
     DateTime::from_timestamp(seconds, 0)
 }
 
 /// The instant in seconds under this path.
-pub fn seconds_at(value: &Value, path: &str) -> Option<DateTime<Utc>> {
+pub fn seconds_at(value: &Value<'_>, path: &str) -> Option<DateTime<Utc>> {
     seconds(at(value, path)?)
 }
 
 /// An instant in milliseconds since 1970.
-pub fn millis(value: &Value) -> Option<DateTime<Utc>> {
+pub fn millis(value: &Value<'_>) -> Option<DateTime<Utc>> {
     let millis = whole(value).filter(|ms| (0..=SECONDS_MAX.saturating_mul(1000)).contains(ms))?;
     DateTime::from_timestamp_millis(millis)
 }
 
 /// The instant in RFC 3339, with whatever offset, under this path.
-pub fn instant_at(value: &Value, path: &str) -> Option<DateTime<Utc>> {
+pub fn instant_at(value: &Value<'_>, path: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(at(value, path)?.as_str()?).ok().map(|at| at.to_utc())
 }
 
 /// Money in hundredths, read from its digits: no float is ever calculated with. Amounts are
 /// only compared with amounts of the same order, so the currency's own minor unit is no matter.
-pub fn hundredths(value: &Value) -> Option<i64> {
+pub fn hundredths(value: &Value<'_>) -> Option<i64> {
     let written = match value {
         Value::Number(number) => number.to_string(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.to_string(),
         _ => return None,
     };
     let (whole, fraction) = written.split_once('.').unwrap_or((&written, ""));
@@ -219,7 +222,7 @@ pub fn hundredths(value: &Value) -> Option<i64> {
 }
 
 /// A count of seats. `Ok(None)`: not said.
-pub fn count(value: &Value, key: &str) -> Result<Option<i64>, Unreadable> {
+pub fn count(value: &Value<'_>, key: &str) -> Result<Option<i64>, Unreadable> {
     match at(value, key) {
         None => Ok(None),
         // Guessing a number of seats would be worse than asking a person.
@@ -231,12 +234,12 @@ pub fn count(value: &Value, key: &str) -> Result<Option<i64>, Unreadable> {
 }
 
 /// The list under this path, or nothing.
-pub fn list<'a>(value: &'a Value, path: &str) -> &'a [Value] {
-    at(value, path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+pub fn list<'v, 'a>(value: &'v Value<'a>, path: &str) -> &'v [Value<'a>] {
+    at(value, path).and_then(Value::as_array).unwrap_or_default()
 }
 
 /// The values of these keys that are set, as text (providers' metadata and attributes).
-pub fn picked<'a>(value: Option<&'a Value>, keys: &'a [&'a str]) -> impl Iterator<Item = (String, String)> + 'a {
+pub fn picked<'a>(value: Option<&'a Value<'a>>, keys: &'a [&'a str]) -> impl Iterator<Item = (String, String)> + 'a {
     keys.iter().filter_map(move |key| {
         let found = match at(value?, key)? {
             Value::Bool(flag) => flag.to_string(),

@@ -42,7 +42,8 @@ impl Out {
         let by_event_clock = self.by_event_clock;
         let (external_id, api_version) = (self.external_id.clone(), self.api_version.clone());
         let key = FactKey { at, within, rank, external_id, api_version };
-        self.translation.facts.push(Fact { entity: entity.clone(), key, identity, by_event_clock, body });
+        let fact = Fact { entity: entity.clone(), key, identity, by_event_clock, body };
+        self.translation.facts.push(fact.into());
     }
 
     /// An edge, where both ends are known.

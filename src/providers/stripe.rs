@@ -45,7 +45,7 @@ impl Provider for Stripe {
     /// The whole body is one event. Stripe may render one event for two destinations in two API
     /// versions, and two connected accounts are two worlds: hence the parts of the key.
     fn split(&self, request: &Request<'_>) -> Result<Vec<EventHint>, Unreadable> {
-        let head: wire::Head = json::object(json::utf8(request.body)?)?;
+        let head: wire::Head<'_> = json::object(json::utf8(request.body)?)?;
         let (Some(id), Some(kind)) = (head.id(), head.kind()) else {
             return Err(json::unreadable("a JSON object, but no event: it has no id or no type"));
         };

@@ -372,8 +372,8 @@ fn half_a_character_is_no_reason_to_lose_an_event() {
             let body = told(provider.slug(), name);
             let headers = [("x-shopify-topic".to_owned(), "customers/update".to_owned())];
             let translation = provider.translate(body.as_bytes(), &headers, &settings(&["s"])).unwrap();
-            translation.facts.into_iter().find_map(|fact| match fact.body {
-                crate::domain::fact::FactBody::Customer(said) => said.first_name,
+            translation.facts.into_iter().find_map(|fact| match &fact.body {
+                crate::domain::fact::FactBody::Customer(said) => said.first_name.clone(),
                 _ => None,
             })
         };

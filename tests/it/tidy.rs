@@ -7,7 +7,7 @@ use crate::support::tree;
 /// Modules from the lowest level up; a module imports from lower levels, never from a neighbour.
 const LEVELS: [&[&str]; 6] = [
     &["domain"],
-    &["config", "licensespring", "postgres", "providers", "telemetry"],
+    &["config", "licensespring", "parallel", "postgres", "providers", "telemetry"],
     &["control", "ledger", "projections", "registry"],
     &["intake", "projector", "reconciler"],
     &["http"],

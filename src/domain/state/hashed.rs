@@ -69,7 +69,8 @@ impl State {
     pub fn hashes(&self) -> (String, String) {
         let canonical = hash::canonical(&self.canonical());
         let payments: BTreeMap<_, _> = self.payments.iter().map(|(k, p)| (k, (&p.key, p.paid_at, p.waived))).collect();
-        let rests_on = hash::canonical(&(
+        // Of values of ours in an order of ours, with every map sorted: canonical as it is written.
+        let rests_on = serde_json::to_string(&(
             self.snapshot.as_ref().map(|s| &s.key),
             payments,
             &self.refunds,
@@ -80,8 +81,9 @@ impl State {
             self.rows.values().map(|held| &held.key).collect::<Vec<_>>(),
             self.uncertain,
             &self.last,
-        ));
-        // One list of both, canonical as its parts are.
+        ))
+        .unwrap_or_default();
+        // One list of both.
         let all = format!("[{canonical},{}", rests_on.strip_prefix('[').unwrap_or_default());
         (hash::of_bytes(canonical.as_bytes()), hash::of_bytes(all.as_bytes()))
     }

@@ -152,10 +152,11 @@ fn what_goes_back_ends_what_it_bought() {
         // The same order, said again: one of its two products is down to nothing.
         Recorded {
             fact: Fact {
-                key: FactKey { at: at("01-11"), ..paid_order(("100", "01-10", false, PRO)).fact.key },
+                key: FactKey { at: at("01-11"), ..paid_order(("100", "01-10", false, PRO)).fact.key.clone() },
                 identity: "order 100, edited".to_owned(),
-                ..paid_order(("100", "01-10", false, &[("PRO-M", 0), ("TEAM-M", 2)])).fact
-            },
+                ..(*paid_order(("100", "01-10", false, &[("PRO-M", 0), ("TEAM-M", 2)])).fact).clone()
+            }
+            .into(),
             position: 2,
         },
     ];

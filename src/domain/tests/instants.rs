@@ -1,5 +1,7 @@
 //! Several snapshots of one second.
 
+use std::sync::Arc;
+
 use super::*;
 
 /// `created 3`, `3>5` (an edge), `5` (a bare snapshot), `x` (the end), seats being the state.
@@ -138,8 +140,9 @@ fn a_resend_is_no_news() {
     let told = |when: &str, id: &str, email: &str| {
         let facts = CustomerFacts { email: Some(email.to_owned()), ..CustomerFacts::default() };
         let mut recorded = fact(Entity::customer("cus_1"), when, 1, id, FactBody::Customer(facts));
-        recorded.fact.by_event_clock = true;
-        recorded.fact.identity = email.to_owned();
+        let fact = Arc::make_mut(&mut recorded.fact);
+        fact.by_event_clock = true;
+        fact.identity = email.to_owned();
         recorded
     };
     let start = shown("03-01", snapshot(Status::Active, vec![]));

@@ -11,7 +11,8 @@ use crate::ledger::{read, rules};
 use crate::postgres::{DbError, query, query_opt};
 use crate::projections::exchange::Part;
 use crate::projections::{Place, events, links};
-use crate::projector::meaning::{self, Meaning};
+use crate::projector::meaning;
+use crate::projector::meanings::Meanings;
 use crate::projector::{Projector, books, database_now, source};
 use crate::registry::Source;
 use crate::sql;
@@ -127,7 +128,7 @@ impl Rows<'_> {
             let now = database_now(tx).await?;
             for chunk in unread.chunks(CHUNK_EVENTS) {
                 let batch = read::at(tx, live.journal, chunk).await?;
-                let meanings: Vec<Meaning> = batch.iter().map(|e| meaning::of(self.source, e)).collect();
+                let meanings = Meanings::of(batch.iter().map(|e| meaning::of(self.source, e)).collect());
                 source::project(tx, staged, self.source, &adopted, from, &meanings, now).await?;
                 from = chunk.last().copied().unwrap_or(from).max(from);
             }

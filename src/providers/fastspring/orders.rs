@@ -4,14 +4,13 @@
 //! A rebill has an order id of its own, and subscription events carry none: only these events
 //! tie the two together.
 
-use serde_json::Value;
-
 use super::purchases;
 use super::translate::Reading;
 use super::types::Stage;
 use super::wire::reference;
 use crate::domain::fact::{Dispute, DisputeStatus, Entity, EntityKind, FactBody, Payment, PaymentStatus, Refund};
 use crate::providers::json::hundredths;
+use crate::providers::json::{Object, Value};
 use crate::providers::out::{entity, rank};
 use crate::providers::{Unreadable, json};
 
@@ -51,7 +50,7 @@ pub fn order(reading: &mut Reading<'_>, stage: Stage) -> Result<(), Unreadable> 
     for item in json::list(data, "items") {
         let subscription = reference(EntityKind::Subscription, item.get("subscription"));
         reading.out.link(subscription.as_ref(), customer.as_ref());
-        if let Some(embedded @ Value::Object(_)) = item.get("subscription").filter(|_| stage == Stage::Completed) {
+        if let Some(Value::Object(embedded)) = item.get("subscription").filter(|_| stage == Stage::Completed) {
             reading.subscription(&described(embedded, item), rank::OPENS)?;
         }
     }
@@ -66,18 +65,19 @@ pub fn order(reading: &mut Reading<'_>, stage: Stage) -> Result<(), Unreadable> 
 }
 
 /// A subscription inside an order only names its product; the order's line says more of it.
-fn described(embedded: &Value, line: &Value) -> Value {
-    let mut embedded = embedded.clone();
+fn described<'a>(embedded: &Object<'a>, line: &Value<'a>) -> Value<'a> {
+    let mut described = embedded.clone();
     for key in ["attributes", "sku"] {
-        if let (None, Some(said)) = (json::at(&embedded, key), json::at(line, key)) {
-            embedded[key] = said.clone();
+        let is_said = embedded.get(key).is_some_and(|said| !said.is_null());
+        if let (false, Some(said)) = (is_said, json::at(line, key)) {
+            described.insert(key.into(), said.clone());
         }
     }
-    embedded
+    Value::Object(described)
 }
 
 /// Order → subscription for every item that has one.
-fn item_links(reading: &mut Reading<'_>, order: Option<&Entity>, data: &Value) {
+fn item_links(reading: &mut Reading<'_>, order: Option<&Entity>, data: &Value<'_>) {
     for item in json::list(data, "items") {
         let subscription = reference(EntityKind::Subscription, item.get("subscription"));
         reading.out.link(order, subscription.as_ref());
@@ -88,9 +88,9 @@ fn item_links(reading: &mut Reading<'_>, order: Option<&Entity>, data: &Value) {
 fn payment(
     reading: &mut Reading<'_>,
     order: &Entity,
-    clock: &Value,
+    clock: &Value<'_>,
     status: PaymentStatus,
-    total: Option<&Value>,
+    total: Option<&Value<'_>>,
 ) -> Result<(), Unreadable> {
     let amount_paid = total.and_then(hundredths);
     let body = Payment {
@@ -115,7 +115,7 @@ pub fn refund(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
     let amount = json::at(data, "totalReturn").and_then(hundredths);
     let total = json::at(data, "original/total").and_then(hundredths);
     let full = amount.zip(total).is_some_and(|(amount, total)| amount >= total);
-    let product = |item: &Value| json::id_in(json::at(item, "product")?, &["product", "id", "path"]);
+    let product = |item: &Value<'_>| json::id_in(json::at(item, "product")?, &["product", "id", "path"]);
     let products = match full {
         true => Vec::new(),
         false => json::list(data, "items").iter().filter_map(product).collect(),

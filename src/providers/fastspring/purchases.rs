@@ -1,13 +1,12 @@
 //! What an order sells that is no subscription: a state of its own, `order-<order id>`.
 //! <https://developer.fastspring.com/reference/ordercompleted>
 
-use serde_json::Value;
-
 use super::snapshot::product;
 use super::translate::Reading;
 use super::types::Stage;
 use super::wire::{date, reference};
 use crate::domain::fact::{Entity, EntityKind, FactBody, Item, Snapshot, Status};
+use crate::providers::json::Value;
 use crate::providers::out::rank;
 use crate::providers::{Unreadable, json};
 
@@ -38,7 +37,7 @@ pub fn purchase(reading: &mut Reading<'_>, order: &Entity, stage: Stage) -> Resu
 }
 
 /// By product path; the second line of one product is `<path>.2`.
-fn items(order: &Value) -> Result<Vec<Item>, Unreadable> {
+fn items(order: &Value<'_>) -> Result<Vec<Item>, Unreadable> {
     let mut items: Vec<Item> = Vec::new();
     for line in json::list(order, "items").iter().filter(|line| json::at(line, "subscription").is_none()) {
         let product = product(line);

@@ -8,18 +8,18 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Days, Utc};
-use serde_json::Value;
 
 use super::wire::{date, reference};
 use crate::domain::dates::Interval;
 use crate::domain::fact::{EntityKind, INTEGRATION_KEYS, Item, ProductRef, Snapshot, Status};
+use crate::providers::json::Value;
 use crate::providers::{Unreadable, json};
 
 /// The longest interval that is believed, in its own unit.
 const INTERVAL_LENGTH_MAX: u32 = 1_000;
 
 /// Is this object a snapshot, or only a mention with a few fields?
-pub fn is_snapshot(data: &Value) -> bool {
+pub fn is_snapshot(data: &Value<'_>) -> bool {
     json::at(data, "state").is_some() || json::at(data, "active").is_some()
 }
 
@@ -32,7 +32,7 @@ pub struct Said {
 }
 
 /// Reads a subscription object.
-pub fn snapshot(data: &Value, said: &Said) -> Result<Snapshot, Unreadable> {
+pub fn snapshot(data: &Value<'_>, said: &Said) -> Result<Snapshot, Unreadable> {
     let dates = Dates::read(data);
     let provider_status = json::text_at(data, "state").unwrap_or_default();
     let status = if said.ends { Status::Canceled } else { status(data, &provider_status) };
@@ -66,7 +66,7 @@ pub fn snapshot(data: &Value, said: &Said) -> Result<Snapshot, Unreadable> {
     })
 }
 
-fn status(data: &Value, state: &str) -> Status {
+fn status(data: &Value<'_>, state: &str) -> Status {
     let active = json::at(data, "active").and_then(Value::as_bool);
     match state {
         "trial" => Status::Trialing,
@@ -92,7 +92,7 @@ struct Dates {
 }
 
 impl Dates {
-    fn read(data: &Value) -> Self {
+    fn read(data: &Value<'_>) -> Self {
         Self {
             next: date(data, "next"),
             next_charge: date(data, "nextChargeDate"),
@@ -115,7 +115,7 @@ impl Dates {
 }
 
 /// How long a rebill lasts that is told without its subscription.
-fn interval(data: &Value) -> Option<Interval> {
+fn interval(data: &Value<'_>) -> Option<Interval> {
     let length = json::at(data, "intervalLength").and_then(json::whole)?;
     let length = u32::try_from(length).ok().filter(|length| (1..=INTERVAL_LENGTH_MAX).contains(length))?;
     Some(match json::text_at(data, "intervalUnit")?.to_ascii_lowercase().as_str() {
@@ -128,7 +128,7 @@ fn interval(data: &Value) -> Option<Interval> {
 }
 
 /// The product, and its add-ons. A mention without a product proves nothing about it.
-fn items(data: &Value, paid_through: Option<DateTime<Utc>>) -> Result<(Vec<Item>, bool), Unreadable> {
+fn items(data: &Value<'_>, paid_through: Option<DateTime<Utc>>) -> Result<(Vec<Item>, bool), Unreadable> {
     let product = product(data);
     if product.keys.is_empty() {
         return Ok((Vec::new(), false));
@@ -158,7 +158,7 @@ fn item(item_id: String, product: ProductRef, quantity: Option<i64>, paid_throug
 
 /// What names a product, wherever it is part of something else: of a subscription, an add-on, an
 /// order's item.
-pub fn product(data: &Value) -> ProductRef {
+pub fn product(data: &Value<'_>) -> ProductRef {
     let path = json::at(data, "product").and_then(|product| json::id_in(product, &["product", "id", "path"]));
     let sku = json::text_at(data, "sku").or_else(|| json::text_at(data, "product/sku"));
     let named = [("path", path), ("sku", sku)];

@@ -5,13 +5,14 @@
 //! `created` decides. FastSpring gives a manual resend a new event id, so a fact is identified
 //! by its content.
 
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::types::Meaning;
 use super::wire::{Event, date, reference};
 use super::{orders, snapshot};
 use crate::domain::fact::{CustomerFacts, Entity, EntityKind, FactBody, Translation};
+use crate::domain::hash::canonical;
+use crate::providers::json::Value;
 use crate::providers::out::{Out, rank};
 use crate::providers::{Unreadable, json};
 
@@ -31,13 +32,13 @@ pub fn translate(part: &[u8]) -> Result<Translation, Unreadable> {
 
 /// One event with an effect: what it carries, and what has come out of it so far.
 pub struct Reading<'a> {
-    pub event: &'a Event,
-    pub data: &'a Value,
+    pub event: &'a Event<'a>,
+    pub data: &'a Value<'a>,
     pub out: Out,
 }
 
 impl<'a> Reading<'a> {
-    fn new(event: &'a Event) -> Result<Self, Unreadable> {
+    fn new(event: &'a Event<'a>) -> Result<Self, Unreadable> {
         let data = event.data.as_ref().ok_or_else(|| json::unreadable("the event has no data"))?;
         let out = Out::new(event.id.clone(), String::new(), identity(&event.kind, data));
         Ok(Self { event, data, out })
@@ -62,7 +63,7 @@ impl<'a> Reading<'a> {
     }
 
     /// A fact whose clock is `holder`'s own, where it has one, else the event's.
-    pub fn say(&mut self, entity: &Entity, holder: &Value, rank: u8, body: FactBody) -> Result<(), Unreadable> {
+    pub fn say(&mut self, entity: &Entity, holder: &Value<'_>, rank: u8, body: FactBody) -> Result<(), Unreadable> {
         let own = date(holder, "changed").or_else(|| date(holder, "timestamp"));
         self.out.by_event_clock = own.is_none();
         let at = own.or(self.event.created).ok_or_else(no_clock)?;
@@ -71,7 +72,7 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    pub fn notice(&mut self, kind: EntityKind, about: Option<&Value>) -> Result<(), Unreadable> {
+    pub fn notice(&mut self, kind: EntityKind, about: Option<&Value<'_>>) -> Result<(), Unreadable> {
         match reference(kind, about) {
             Some(entity) => self.say(&entity, &Value::Null, rank::NOTES, FactBody::Notice),
             None => Ok(()),
@@ -79,7 +80,7 @@ impl<'a> Reading<'a> {
     }
 
     /// A subscription, whole or only mentioned, with its customer.
-    pub fn subscription(&mut self, data: &Value, rank: u8) -> Result<(), Unreadable> {
+    pub fn subscription(&mut self, data: &Value<'_>, rank: u8) -> Result<(), Unreadable> {
         let Some(subscription) = reference(EntityKind::Subscription, Some(data)) else { return Ok(()) };
         let account = data.get("account");
         self.out.link(Some(&subscription), reference(EntityKind::Customer, account).as_ref());
@@ -107,7 +108,7 @@ impl<'a> Reading<'a> {
 
     /// What an expanded account, or else the order's customer, says of the buyer. The account
     /// has no clock of its own: it is as it was when the event was made.
-    pub fn customer(&mut self, account: Option<&Value>, fallback: Option<&Value>) -> Result<(), Unreadable> {
+    pub fn customer(&mut self, account: Option<&Value<'_>>, fallback: Option<&Value<'_>>) -> Result<(), Unreadable> {
         let Some(customer) = reference(EntityKind::Customer, account) else { return Ok(()) };
         let contact = account.and_then(|account| json::at(account, "contact")).or(fallback);
         let facts = contact.map(person).unwrap_or_default();
@@ -119,7 +120,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn person(contact: &Value) -> CustomerFacts {
+fn person(contact: &Value<'_>) -> CustomerFacts {
     CustomerFacts {
         email: json::text_at(contact, "email"),
         first_name: json::text_at(contact, "first"),
@@ -129,13 +130,12 @@ fn person(contact: &Value) -> CustomerFacts {
     }
 }
 
-/// Type and content: a resend with a new id counts once. (serde_json keeps the keys of an object
-/// sorted, so their order in the post is no content.)
-fn identity(kind: &str, data: &Value) -> String {
+/// Type and content: a resend with a new id counts once. The order of keys in the post is no content.
+fn identity(kind: &str, data: &Value<'_>) -> String {
     let mut hash = Sha256::new();
     hash.update(kind.as_bytes());
     hash.update([0]);
-    hash.update(data.to_string().as_bytes());
+    hash.update(canonical(data).as_bytes());
     format!("sha256:{}", hex::encode(hash.finalize()))
 }
 

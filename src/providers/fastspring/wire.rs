@@ -6,10 +6,10 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::domain::fact::{Entity, EntityKind};
+use crate::providers::json::Value;
 use crate::providers::out::entity;
 use crate::providers::{EventHint, UNREADABLE, Unreadable, hashed_key, json, printable_key};
 
@@ -21,12 +21,13 @@ struct Envelope<'a> {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Head {
-    id: Value,
+struct Head<'a> {
+    #[serde(borrow)]
+    id: Value<'a>,
     #[serde(rename = "type")]
-    kind: Value,
-    created: Value,
-    live: Value,
+    kind: Value<'a>,
+    created: Value<'a>,
+    live: Value<'a>,
 }
 
 /// Every element of `events` with its exact bytes. A verified post without events is legal.
@@ -44,7 +45,7 @@ pub fn split(body: &[u8]) -> Result<Vec<EventHint>, Unreadable> {
 fn hint(text: &str, element: &str) -> Result<EventHint, Unreadable> {
     let range = json::range_in(text, element)?;
 
-    let head: Head = json::object(element).unwrap_or_default();
+    let head: Head<'_> = json::object(element).unwrap_or_default();
     let (id, kind) = (json::id(&head.id), head.kind.as_str().filter(|kind| !kind.is_empty()));
     let unreadable_key = || hashed_key(element.as_bytes());
     let dedupe_key = id.clone().filter(|_| kind.is_some()).unwrap_or_else(unreadable_key);
@@ -59,18 +60,18 @@ fn hint(text: &str, element: &str) -> Result<EventHint, Unreadable> {
 }
 
 /// One event, read whole.
-pub struct Event {
+pub struct Event<'a> {
     /// Fit to be stored.
     pub id: String,
     pub kind: String,
     pub created: Option<DateTime<Utc>>,
     pub live: bool,
-    pub data: Option<Value>,
+    pub data: Option<Value<'a>>,
 }
 
-impl Event {
-    pub fn read(part: &[u8]) -> Result<Self, Unreadable> {
-        let mut event: Value = json::whole_object(json::utf8(part)?)?;
+impl<'a> Event<'a> {
+    pub fn read(part: &'a [u8]) -> Result<Self, Unreadable> {
+        let mut event = json::value(json::utf8(part)?)?;
         let id = event.get("id").and_then(json::id);
         let kind = event.get("type").and_then(Value::as_str).filter(|kind| !kind.is_empty());
         let (Some(id), Some(kind)) = (id, kind) else {
@@ -86,7 +87,7 @@ impl Event {
 
 /// Every date exists as `X` (ms), `XValue` (ms), `XInSeconds` and `XDisplay`, which is locale
 /// text and never read.
-pub fn date(value: &Value, key: &str) -> Option<DateTime<Utc>> {
+pub fn date(value: &Value<'_>, key: &str) -> Option<DateTime<Utc>> {
     let millis = |key: &str| json::at(value, key).and_then(json::millis);
     millis(key)
         .or_else(|| millis(&format!("{key}Value")))
@@ -94,7 +95,7 @@ pub fn date(value: &Value, key: &str) -> Option<DateTime<Utc>> {
 }
 
 /// What a field refers to, whether it is expanded or not.
-pub fn reference(kind: EntityKind, value: Option<&Value>) -> Option<Entity> {
+pub fn reference(kind: EntityKind, value: Option<&Value<'_>>) -> Option<Entity> {
     let keys: &[&str] = match kind {
         EntityKind::Customer => &["id", "account"],
         EntityKind::Subscription => &["id", "subscription"],

@@ -6,38 +6,24 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{fields, ids};
+use crate::providers::json::Value;
 use crate::providers::{EventHint, UNREADABLE, Unreadable, hashed_key, json, printable_key};
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow)]
     events: Option<&'a RawValue>,
-    #[serde(default)]
-    org_id: Value,
-}
-
-/// What is read at the door.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Head {
-    event_id: Value,
-    occurred_at: Value,
-    org_id: Value,
-    sandbox: Value,
-    object: Value,
-    change: Value,
-    record: Value,
-    payload: Value,
+    #[serde(borrow, default)]
+    org_id: Value<'a>,
 }
 
 /// One element of a callout. `head`: it is an object.
 struct Element<'a> {
     text: &'a str,
-    head: Option<Head>,
+    head: Option<Value<'a>>,
     /// Its own, else the envelope's.
     organization: Option<String>,
 }
@@ -59,12 +45,12 @@ fn elements(text: &str) -> Result<Vec<Element<'_>>, Unreadable> {
             .collect(),
         None => vec![trimmed],
     };
-    let organization = |head: Option<&Head>| {
-        let own = head.map(|head| &head.org_id).filter(|id| !id.is_null());
+    let organization = |head: Option<&Value<'_>>| {
+        let own = head.and_then(|head| json::at(head, "org_id"));
         own.unwrap_or(&org_id).as_str().map(str::to_owned)
     };
     let read = |text| {
-        let head: Option<Head> = json::whole_object(text).ok();
+        let head = json::value(text).ok();
         Element { text, organization: organization(head.as_ref()), head }
     };
     Ok(elements.into_iter().map(read).collect())
@@ -90,7 +76,7 @@ pub fn split(body: &[u8]) -> Result<Vec<EventHint>, Unreadable> {
 /// One bad element must not block the others: it becomes an event of type `unreadable`.
 fn hint(element: &Element<'_>, range: Range<usize>) -> EventHint {
     let head = element.head.as_ref();
-    let named = head.and_then(|head| json::id(&head.event_id).zip(object(head)));
+    let named = head.and_then(|head| json::first_id(head, &["event_id"]).zip(object(head)));
     let unreadable = || (hashed_key(element.text.as_bytes()), UNREADABLE.to_owned());
     let (external_id, event_type) = named.map_or_else(unreadable, |(id, kind)| (id, printable_key(&kind)));
     EventHint {
@@ -98,25 +84,28 @@ fn hint(element: &Element<'_>, range: Range<usize>) -> EventHint {
         dedupe_key: external_id.clone(),
         external_id,
         event_type,
-        occurred_at: head.and_then(|head| fields::instant(head.occurred_at.as_str()?)),
-        livemode: head.and_then(|head| head.sandbox.as_bool()).map(|sandbox| !sandbox),
+        occurred_at: head.and_then(occurred_at),
+        livemode: head.and_then(|head| json::at(head, "sandbox")?.as_bool()).map(|sandbox| !sandbox),
     }
 }
 
 /// The sObject's API name; a serialised sObject names it itself.
-fn object(head: &Head) -> Option<String> {
-    let serialised = || ["record", "payload"].into_iter().zip([&head.record, &head.payload]);
-    json::text(&head.object).or_else(|| serialised().find_map(|(_, record)| json::text_at(record, "attributes/type")))
+fn object(head: &Value<'_>) -> Option<String> {
+    ["object", "record/attributes/type", "payload/attributes/type"].iter().find_map(|path| json::text_at(head, path))
+}
+
+fn occurred_at(head: &Value<'_>) -> Option<DateTime<Utc>> {
+    fields::instant(json::at(head, "occurred_at")?.as_str()?)
 }
 
 /// One event, read whole.
-pub struct Event {
+pub struct Event<'a> {
     pub id: String,
     pub object: String,
     pub is_sandbox: bool,
     pub change: Change,
     pub occurred_at: Option<DateTime<Utc>>,
-    pub record: Value,
+    pub record: Value<'a>,
 }
 
 /// What was done to a record. A message tells of updates alone.
@@ -138,17 +127,19 @@ impl Change {
     }
 }
 
-impl Event {
-    pub fn read(part: &str) -> Result<Self, Unreadable> {
-        let mut head: Head = json::whole_object(part)?;
-        let (Some(id), Some(object)) = (json::id(&head.event_id), object(&head)) else {
+impl<'a> Event<'a> {
+    pub fn read(part: &'a str) -> Result<Self, Unreadable> {
+        let mut head = json::value(part)?;
+        let (Some(id), Some(object)) = (json::first_id(&head, &["event_id"]), object(&head)) else {
             return Err(json::unreadable("a callout without event_id or object"));
         };
-        let record = [head.record.take(), head.payload.take()].into_iter().find(Value::is_object);
+        let change = Change::of(json::at(&head, "change").and_then(Value::as_str));
+        let is_sandbox = json::at(&head, "sandbox") == Some(&Value::Bool(true));
+        let occurred_at = occurred_at(&head);
+        let mut taken = |key| head.get_mut(key).map(Value::take).filter(Value::is_object);
+        let record = taken("record").or_else(|| taken("payload"));
         let record = record.ok_or_else(|| json::unreadable("a callout without a record"))?;
-        let change = Change::of(head.change.as_str());
-        let occurred_at = head.occurred_at.as_str().and_then(fields::instant);
-        Ok(Self { id, object, is_sandbox: head.sandbox == Value::Bool(true), change, occurred_at, record })
+        Ok(Self { id, object, is_sandbox, change, occurred_at, record })
     }
 }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use roxmltree::Node;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::callout::{Change, Event};
 use super::{Form, ids, soap};
+use crate::providers::json::{Object, Value};
 use crate::providers::{Unreadable, json};
 
 /// The values of a record, as text.
@@ -85,7 +85,7 @@ fn attribute<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
 fn of_callout(text: &str) -> Result<Record, Unreadable> {
     let event = Event::read(text)?;
     let mut fields = BTreeMap::new();
-    for (name, found) in event.record.as_object().into_iter().flatten() {
+    for (name, found) in event.record.as_object().into_iter().flat_map(Object::iter) {
         let text = match found {
             Value::Null => None,
             Value::String(text) => value(text),
@@ -104,7 +104,7 @@ fn of_callout(text: &str) -> Result<Record, Unreadable> {
 
 /// A text that can be stored. An empty one is how XML writes null.
 fn value(text: &str) -> Option<String> {
-    json::text(&Value::String(text.to_owned()))
+    json::text(&Value::String(text.into()))
 }
 
 fn record(object: &str, event_id: String, fields: BTreeMap<String, Option<String>>) -> Result<Record, Unreadable> {

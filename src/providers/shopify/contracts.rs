@@ -5,11 +5,10 @@
 //! price nor the next billing date: a contract is for what its last order bought, and a payment
 //! lasts one interval of its billing policy.
 
-use serde_json::Value;
-
 use super::translate::Reading;
 use crate::domain::dates::Interval;
 use crate::domain::fact::{EntityKind, FactBody, Payment, PaymentStatus, Snapshot, Status};
+use crate::providers::json::Value;
 use crate::providers::out::{entity, rank};
 use crate::providers::{Unreadable, json};
 
@@ -60,7 +59,7 @@ fn status(word: &str) -> Status {
     }
 }
 
-fn interval(policy: &Value) -> Option<Interval> {
+fn interval(policy: &Value<'_>) -> Option<Interval> {
     let count = json::at(policy, "interval_count").and_then(json::whole)?;
     let count = u32::try_from(count).ok().filter(|count| (1..=INTERVAL_COUNT_MAX).contains(&i64::from(*count)))?;
     Some(match json::text_at(policy, "interval")?.to_ascii_lowercase().as_str() {

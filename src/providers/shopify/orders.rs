@@ -6,14 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
 use super::translate::Reading;
 use super::wire::{Clock, reference};
 use crate::domain::fact::{
     Dispute, DisputeStatus, Entity, EntityKind, FactBody, Item, Payment, PaymentStatus, ProductRef, Purchase, Refund,
     SKU_FEATURES,
 };
+use crate::providers::json::Value;
 use crate::providers::json::hundredths;
 use crate::providers::out::rank;
 use crate::providers::{Unreadable, json};
@@ -93,7 +92,7 @@ fn status(word: &str) -> PaymentStatus {
 
 /// What was bought, by variant: two lines of one variant are one item. An SKU may be empty, and
 /// is trimmed; the ids are there as well. What was removed or given back stays, with none left.
-fn items(order: &Value) -> Result<Vec<Item>, Unreadable> {
+fn items(order: &Value<'_>) -> Result<Vec<Item>, Unreadable> {
     let mut items: BTreeMap<String, Item> = BTreeMap::new();
     for line in json::list(order, "line_items") {
         let now = json::count(line, "current_quantity")?;
@@ -137,8 +136,8 @@ pub fn refund(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
     };
     reading.out.link(Some(&refund), reading.refers(EntityKind::Order, "order_id").as_ref());
     let clock = reading.event.at(&["processed_at", "created_at"])?;
-    let word = |transaction: &Value, key| json::text_at(transaction, key);
-    let money: Vec<&Value> = json::list(reading.body, "transactions")
+    let word = |transaction: &Value<'_>, key| json::text_at(transaction, key);
+    let money: Vec<&Value<'_>> = json::list(reading.body, "transactions")
         .iter()
         .filter(|transaction| word(transaction, "kind").is_none_or(|kind| kind == "refund"))
         .collect();
@@ -155,7 +154,7 @@ pub fn refund(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
 }
 
 /// The variants of which a refund takes back all that was bought.
-fn whole_lines(refund: &Value) -> Result<Vec<String>, Unreadable> {
+fn whole_lines(refund: &Value<'_>) -> Result<Vec<String>, Unreadable> {
     let mut products = BTreeSet::new();
     for line in json::list(refund, "refund_line_items") {
         let (back, bought) = (json::count(line, "quantity")?, json::count(line, "line_item/quantity")?);

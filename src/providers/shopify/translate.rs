@@ -5,11 +5,10 @@
 //! contracts are ordered by their revision before any clock. A fact is identified by its content,
 //! because a delivery that was made twice has two webhook ids.
 
-use serde_json::Value;
-
 use super::wire::{Clock, Event, reference};
 use super::{contracts, orders, topic};
 use crate::domain::fact::{CustomerFacts, Entity, EntityKind, FactBody, Translation};
+use crate::providers::json::Value;
 use crate::providers::out::{Out, rank};
 use crate::providers::{SourceSettings, Unreadable, json};
 
@@ -88,8 +87,8 @@ pub fn translate(
 
 /// One event: what it carries, and what has come out of it so far.
 pub struct Reading<'a> {
-    pub event: &'a Event,
-    pub body: &'a Value,
+    pub event: &'a Event<'a>,
+    pub body: &'a Value<'a>,
     pub settings: &'a SourceSettings,
     /// A test delivery in a live source: nothing of it counts as money.
     pub worthless: bool,
@@ -97,7 +96,7 @@ pub struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn new(event: &'a Event, settings: &'a SourceSettings) -> Self {
+    fn new(event: &'a Event<'a>, settings: &'a SourceSettings) -> Self {
         let out = Out::new(event.id.clone(), event.api_version.clone(), event.content.clone());
         Self { event, body: &event.body, settings, worthless: event.is_test && settings.livemode, out }
     }
@@ -134,7 +133,7 @@ impl<'a> Reading<'a> {
         self.out.fact(entity, clock.at, within, rank, body);
     }
 
-    fn notice(&mut self, kind: EntityKind, holder: Option<&Value>, key: &str) -> Result<(), Unreadable> {
+    fn notice(&mut self, kind: EntityKind, holder: Option<&Value<'_>>, key: &str) -> Result<(), Unreadable> {
         let Some(about) = holder.and_then(|holder| reference(kind, holder, key)) else { return Ok(()) };
         let clock = self.event.at(&["updated_at", "created_at", "cycle_start_at"]);
         // Without any time there is nothing to say, and nothing is lost by it.
@@ -145,11 +144,16 @@ impl<'a> Reading<'a> {
     }
 
     /// What is said of a buyer. Without approval for protected data these keys are absent.
-    pub fn customer(&mut self, customer: Option<&Value>, order: Option<&Value>, rank: u8) -> Result<(), Unreadable> {
+    pub fn customer(
+        &mut self,
+        customer: Option<&Value<'_>>,
+        order: Option<&Value<'_>>,
+        rank: u8,
+    ) -> Result<(), Unreadable> {
         let Some(entity) = customer.and_then(|customer| reference(EntityKind::Customer, customer, "id")) else {
             return Ok(());
         };
-        let of = |holder: Option<&Value>, path: &str| json::text_at(holder?, path);
+        let of = |holder: Option<&Value<'_>>, path: &str| json::text_at(holder?, path);
         let facts = CustomerFacts {
             email: ["email", "contact_email"]
                 .iter()
@@ -173,9 +177,10 @@ impl<'a> Reading<'a> {
 const NOTED: [&str; 4] = ["email", "customeremail", "contactemail", "licenseemail"];
 
 /// The address that a checkout asked for itself and wrote into the order's attributes.
-fn noted_email(order: &Value) -> Option<String> {
+fn noted_email(order: &Value<'_>) -> Option<String> {
     let letters = |name: &str| name.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
-    let is_noted = |note: &&Value| json::text_at(note, "name").is_some_and(|name| NOTED.contains(&&*letters(&name)));
+    let is_noted =
+        |note: &&Value<'_>| json::text_at(note, "name").is_some_and(|name| NOTED.contains(&&*letters(&name)));
     let notes = json::list(order, "note_attributes").iter().filter(is_noted);
     notes.filter_map(|note| json::text_at(note, "value")).find(|value| value.contains('@'))
 }

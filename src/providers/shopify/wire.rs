@@ -2,10 +2,10 @@
 //! <https://shopify.dev/docs/apps/build/webhooks/delivery-structure>
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 
 use super::topic::Root;
 use crate::domain::fact::{Entity, EntityKind};
+use crate::providers::json::Value;
 use crate::providers::out::entity;
 use crate::providers::{EventHint, Request, Unreadable, hashed_key, json, printable_key};
 
@@ -66,7 +66,7 @@ fn instant(text: &str) -> Option<DateTime<Utc>> {
 }
 
 /// One event, read whole: the body, and what the kept headers say of it.
-pub struct Event {
+pub struct Event<'a> {
     pub topic: String,
     /// Fit to be stored.
     pub id: String,
@@ -77,7 +77,7 @@ pub struct Event {
     /// Family of the topic, and bytes: the same state told again, under another webhook id or
     /// another topic of its family, is the same. (No header is signed.)
     pub content: String,
-    pub body: Value,
+    pub body: Value<'a>,
 }
 
 /// The clock of what an event says.
@@ -88,9 +88,9 @@ pub struct Clock {
     pub is_own: bool,
 }
 
-impl Event {
-    pub fn read(part: &[u8], headers: &[(String, String)]) -> Result<Self, Unreadable> {
-        let body: Value = json::whole_object(json::utf8(part)?)?;
+impl<'a> Event<'a> {
+    pub fn read(part: &'a [u8], headers: &[(String, String)]) -> Result<Self, Unreadable> {
+        let body = json::value(json::utf8(part)?)?;
         let header = |name| filled(Request { headers, body: part, url_token: None }.header(name));
         let topic = header(TOPIC).ok_or_else(|| json::unreadable("a delivery without a topic"))?;
         let family = topic.split_once('/').map_or(topic, |(family, _)| family);
@@ -121,7 +121,7 @@ impl Event {
 
 /// What `key` (`order_id`) refers to. Ids exceed 2^53 and are text here; what comes as a float has
 /// lost its end, and is read from the other spelling (`admin_graphql_api_order_id`).
-pub fn reference(kind: EntityKind, holder: &Value, key: &str) -> Option<Entity> {
+pub fn reference(kind: EntityKind, holder: &Value<'_>, key: &str) -> Option<Entity> {
     let global = format!("admin_graphql_api_{key}");
     let id = [key, &global].into_iter().find_map(|key| json::first_id(holder, &[key]));
     entity(

@@ -6,11 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::translate::Reading;
 use crate::domain::fact::{EntityKind, FactBody, INTEGRATION_KEYS, ProductRef, Proposal};
-use crate::providers::json;
+use crate::providers::json::{self, Value};
 use crate::providers::out::rank;
 
 /// `product.*`, `price.*`, `plan.*`.
@@ -38,7 +36,7 @@ pub fn proposal(reading: &mut Reading<'_>, deleted: bool) {
 
 /// What a price is called, wherever it is part of something else: of a subscription's item, an
 /// invoice's line, a checkout session's line.
-pub fn product_of(priced: &Value) -> ProductRef {
+pub fn product_of(priced: &Value<'_>) -> ProductRef {
     const PRICES: [&str; 3] = ["pricing/price_details/price", "price", "plan"];
     const PRODUCTS: [&str; 4] =
         ["pricing/price_details/product", "pricing/price_details/price/product", "price/product", "plan/product"];
@@ -64,6 +62,6 @@ pub fn named<const N: usize>(keys: [(&str, Option<String>); N]) -> BTreeMap<Stri
 }
 
 /// LicenseSpring's integration keys; a later source outranks an earlier one.
-pub fn attributes(holder: &Value, sources: &[&str]) -> BTreeMap<String, String> {
+pub fn attributes(holder: &Value<'_>, sources: &[&str]) -> BTreeMap<String, String> {
     sources.iter().flat_map(|path| json::picked(json::at(holder, path), &INTEGRATION_KEYS)).collect()
 }

@@ -7,13 +7,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::catalog::{attributes, named, product_of};
 use super::translate::{Reading, person};
 use crate::domain::fact::{
     CustomerFacts, Entity, EntityKind, FactBody, Item, Payment, PaymentStatus, ProductRef, Snapshot, Status,
 };
+use crate::providers::json::Value;
 use crate::providers::out::is_sample;
 use crate::providers::{Unreadable, json};
 
@@ -35,7 +34,7 @@ pub fn session(reading: &mut Reading<'_>, rank: u8, failed: bool) -> Result<(), 
 }
 
 /// Sessions had no mode before 2019.
-fn is_purchase(session: &Value) -> bool {
+fn is_purchase(session: &Value<'_>) -> bool {
     match json::text_at(session, "mode").as_deref() {
         Some(mode) => mode == "payment",
         None => json::at(session, "payment_intent").is_some() && json::at(session, "subscription").is_none(),
@@ -105,7 +104,7 @@ fn copied_buyer(reading: &mut Reading<'_>, customer: Option<&Entity>) {
 }
 
 /// What the session itself says was bought.
-fn items(session: &Value) -> Result<Vec<Item>, Unreadable> {
+fn items(session: &Value<'_>) -> Result<Vec<Item>, Unreadable> {
     let lines = json::list(session, "line_items/data");
     let mut items = lines.iter().map(bought).collect::<Result<Vec<_>, _>>()?;
     items.extend(by_metadata(session).filter(|_| lines.is_empty()));
@@ -114,13 +113,13 @@ fn items(session: &Value) -> Result<Vec<Item>, Unreadable> {
 }
 
 /// A line of a session or of an invoice that is for no subscription.
-pub fn bought(line: &Value) -> Result<Item, Unreadable> {
+pub fn bought(line: &Value<'_>) -> Result<Item, Unreadable> {
     let item_id = json::first_id(line, &["id"]).unwrap_or_else(|| "main".to_owned());
     Ok(once(item_id, product_of(line), json::count(line, "quantity")?))
 }
 
 /// The seller's own words: LicenseSpring's integration keys, or a price of the catalog.
-fn by_metadata(session: &Value) -> Option<Item> {
+fn by_metadata(session: &Value<'_>) -> Option<Item> {
     let word = |key: &str| json::text_at(session, &format!("metadata/{key}"));
     let keys: BTreeMap<_, _> =
         named([("price", word("price")), ("product", word("product")), ("lookup_key", word("lookup_key"))]);

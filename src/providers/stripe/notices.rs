@@ -13,7 +13,7 @@ const THIN: &str = "a thin event names what changed and says nothing of it: \
 
 /// `v2.core.event`: no data, only what it is about.
 /// <https://docs.stripe.com/event-destinations#thin-events>
-pub fn thin(event: &Event) -> Translation {
+pub fn thin(event: &Event<'_>) -> Translation {
     let mut out = Out::new(event.id.clone(), String::new(), event.id.clone());
     if let (Some(about), Some(at)) = (event.related.as_deref().and_then(by_prefix), event.created) {
         out.fact(&about, at, 0, rank::NOTES, FactBody::Notice);

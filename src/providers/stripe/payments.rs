@@ -6,14 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
 use super::checkout;
 use super::translate::{Reading, named};
 use super::wire::metered;
 use crate::domain::fact::{
     Dispute, DisputeStatus, Entity, EntityKind, FactBody, Item, Payment, PaymentLine, PaymentStatus, Refund,
 };
+use crate::providers::json::Value;
 use crate::providers::out::{entity, rank};
 use crate::providers::{Unreadable, json};
 
@@ -44,7 +43,7 @@ pub fn invoice(reading: &mut Reading<'_>) -> Result<(), Unreadable> {
 
 /// The lines that buy time. A list that was cut off (`has_more`) also buys that time for items it
 /// does not show, which are told apart by their period alone.
-fn lines(invoice: &Value) -> Vec<PaymentLine> {
+fn lines(invoice: &Value<'_>) -> Vec<PaymentLine> {
     let mut lines: Vec<PaymentLine> = json::list(invoice, "lines/data").iter().filter_map(line).collect();
     if json::at(invoice, "lines/has_more") == Some(&Value::Bool(true)) {
         // What was billed by hand beside the subscription has no item.
@@ -64,7 +63,7 @@ fn lines(invoice: &Value) -> Vec<PaymentLine> {
 }
 
 /// What an invoice sells that is for no subscription (Checkout makes such, where it is told to).
-fn bought(invoice: &Value) -> Result<Vec<Item>, Unreadable> {
+fn bought(invoice: &Value<'_>) -> Result<Vec<Item>, Unreadable> {
     if !subscriptions(invoice).is_empty() {
         return Ok(Vec::new());
     }
@@ -92,7 +91,7 @@ fn invoice_links(reading: &mut Reading<'_>, invoice: &Entity) {
 
 /// The subscription an invoice is for: the newest shape first; where the invoice names none
 /// (items billed by hand), those its lines name.
-pub fn subscriptions(invoice: &Value) -> Vec<Entity> {
+pub fn subscriptions(invoice: &Value<'_>) -> Vec<Entity> {
     let own = json::first_id(invoice, &["parent/subscription_details/subscription", "subscription"]);
     let of_line = |line| {
         let new = ["parent/subscription_item_details/subscription", "parent/invoice_item_details/subscription"];
@@ -106,7 +105,7 @@ pub fn subscriptions(invoice: &Value) -> Vec<Entity> {
 }
 
 /// From the snapshot, which may be newer than the event's name; the name only where it is silent.
-fn payment_status(invoice: &Value, kind: &str) -> PaymentStatus {
+fn payment_status(invoice: &Value<'_>, kind: &str) -> PaymentStatus {
     let status = json::at(invoice, "status").and_then(Value::as_str);
     let paid = json::at(invoice, "paid") == Some(&Value::Bool(true));
     match (status, kind) {
@@ -133,12 +132,12 @@ fn payment_rank(status: PaymentStatus) -> u8 {
 }
 
 /// A credit ("unused time on …") takes time back rather than buys it.
-fn is_credit(line: &Value) -> bool {
+fn is_credit(line: &Value<'_>) -> bool {
     json::at(line, "amount").and_then(json::whole).is_some_and(|amount| amount < 0)
 }
 
 /// <https://docs.stripe.com/api/invoice-line-item/object>
-fn line(line: &Value) -> Option<PaymentLine> {
+fn line(line: &Value<'_>) -> Option<PaymentLine> {
     if is_credit(line) {
         return None;
     }

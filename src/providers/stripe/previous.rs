@@ -3,12 +3,10 @@
 //!
 //! Nested objects hold only the keys that changed; lists are whole; null is "was not there".
 
-use serde_json::{Map, Value};
-
-use crate::providers::json;
+use crate::providers::json::{self, Object, Value};
 
 /// A subscription as it was before the event.
-pub fn subscription_before(object: &Value, previous: &Value) -> Value {
+pub fn subscription_before<'a>(object: &Value<'a>, previous: &Value<'a>) -> Value<'a> {
     let mut before = overlay(object, previous);
     // Older API versions repeat the item's fields on the subscription, and may say only there
     // what they were.
@@ -18,18 +16,18 @@ pub fn subscription_before(object: &Value, previous: &Value) -> Value {
     before
 }
 
-fn overlay(current: &Value, previous: &Value) -> Value {
+fn overlay<'a>(current: &Value<'a>, previous: &Value<'a>) -> Value<'a> {
     match (current, previous) {
         (Value::Object(current), Value::Object(previous)) => {
             let mut merged = current.clone();
-            for (key, was) in previous {
+            for (key, was) in previous.iter() {
                 let is = current.get(key).unwrap_or(&Value::Null);
                 merged.insert(key.clone(), overlay(is, was));
             }
             Value::Object(merged)
         }
         (Value::Array(current), Value::Array(previous)) => {
-            let twin = |index: usize, was: &Value| match was.get("id") {
+            let twin = |index: usize, was: &Value<'_>| match was.get("id") {
                 Some(id) => current.iter().find(|is| is.get("id") == Some(id)),
                 None if current.len() == previous.len() => current.get(index),
                 None => None,
@@ -41,32 +39,33 @@ fn overlay(current: &Value, previous: &Value) -> Value {
     }
 }
 
-fn move_into_items(before: &mut Value, object: &Value, previous: &Value) {
-    let Some(items) = before.pointer_mut("/items/data").and_then(Value::as_array_mut) else { return };
+fn move_into_items<'a>(before: &mut Value<'a>, object: &Value<'a>, previous: &Value<'a>) {
+    let listed = before.get_mut("items").and_then(|items| items.get_mut("data"));
+    let Some(Value::Array(items)) = listed else { return };
     if let [Value::Object(item)] = items.as_mut_slice() {
         move_product(item, previous);
     }
     for key in ["current_period_start", "current_period_end"] {
         let Some(was) = previous.get(key) else { continue };
         // Items follow the subscription's period; one with a period of its own does not.
-        for item in items.iter_mut().filter_map(Value::as_object_mut) {
-            if item.contains_key(key) && item.get(key) == object.get(key) {
-                item.insert(key.to_owned(), was.clone());
+        for held in items.iter_mut().filter_map(|item| item.get_mut(key)) {
+            if Some(&*held) == object.get(key) {
+                held.clone_from(was);
             }
         }
     }
 }
 
-fn move_product(item: &mut Map<String, Value>, previous: &Value) {
+fn move_product<'a>(item: &mut Object<'a>, previous: &Value<'a>) {
     if let Some(quantity) = previous.get("quantity") {
-        item.insert("quantity".to_owned(), quantity.clone());
+        item.insert("quantity".into(), quantity.clone());
     }
     if let Some(plan) = json::at(previous, "plan") {
         let merged = overlay(item.get("plan").unwrap_or(&Value::Null), plan);
-        item.insert("plan".to_owned(), merged);
+        item.insert("plan".into(), merged);
         // The price mirrors the plan; what it was is no longer known, so the plan speaks.
         if plan.get("id").is_some() {
-            item.insert("price".to_owned(), Value::Null);
+            item.insert("price".into(), Value::Null);
         }
     }
 }

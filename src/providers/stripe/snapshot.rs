@@ -3,15 +3,14 @@
 //! Shapes are chosen by what is there, newest first, never by `api_version`: since basil
 //! (2025-03-31) periods are on the items; before, on the subscription; in between, on both.
 
-use serde_json::Value;
-
 use super::catalog::product_of;
 use super::wire::{customer_id, metered};
 use crate::domain::fact::{Item, PauseCollection, Snapshot, Status};
+use crate::providers::json::Value;
 use crate::providers::{Unreadable, json};
 
 /// Reads a subscription object. `deleted`: the event says that it is gone, which is final.
-pub fn snapshot(subscription: &Value, livemode: bool, deleted: bool) -> Result<Snapshot, Unreadable> {
+pub fn snapshot(subscription: &Value<'_>, livemode: bool, deleted: bool) -> Result<Snapshot, Unreadable> {
     let provider_status = json::text_at(subscription, "status").unwrap_or_default();
     let (status, terminal) = if deleted { (Status::Canceled, true) } else { status(&provider_status) };
     let (items, items_complete) = items(subscription)?;
@@ -50,7 +49,7 @@ fn status(word: &str) -> (Status, bool) {
     }
 }
 
-fn pause_collection(pause: &Value) -> PauseCollection {
+fn pause_collection(pause: &Value<'_>) -> PauseCollection {
     PauseCollection {
         behavior: json::text_at(pause, "behavior").unwrap_or_default(),
         resumes_at: json::seconds_at(pause, "resumes_at"),
@@ -58,7 +57,7 @@ fn pause_collection(pause: &Value) -> PauseCollection {
 }
 
 /// The items by id, and whether they are all.
-fn items(subscription: &Value) -> Result<(Vec<Item>, bool), Unreadable> {
+fn items(subscription: &Value<'_>) -> Result<(Vec<Item>, bool), Unreadable> {
     let listed = json::at(subscription, "items/data").and_then(Value::as_array);
     let mut items = match listed {
         Some(listed) => listed.iter().map(|found| item(found, subscription)).collect::<Result<Vec<_>, _>>()?,
@@ -72,7 +71,7 @@ fn items(subscription: &Value) -> Result<(Vec<Item>, bool), Unreadable> {
     Ok((items, json::at(subscription, "items/has_more") != Some(&Value::Bool(true))))
 }
 
-fn item(item: &Value, subscription: &Value) -> Result<Item, Unreadable> {
+fn item(item: &Value<'_>, subscription: &Value<'_>) -> Result<Item, Unreadable> {
     let period = |key| json::seconds_at(item, key).or_else(|| json::seconds_at(subscription, key));
     let metered = metered(item);
     // Metered items have no quantity; a licensed item that says none is one.

@@ -4,12 +4,12 @@
 //! function a kind of object. The clock of every fact is the event's `created`, to the second.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 
 use super::types::Meaning;
 use super::wire::{Event, customer_id};
 use super::{catalog, checkout, notices, payments, previous, snapshot};
 use crate::domain::fact::{CustomerFacts, Entity, EntityKind, FactBody, Translation};
+use crate::providers::json::Value;
 use crate::providers::out::{Out, entity, rank};
 use crate::providers::{Unreadable, json};
 
@@ -28,14 +28,14 @@ pub fn translate(part: &[u8]) -> Result<Translation, Unreadable> {
 
 /// One event with an effect: what it carries, and what has come out of it so far.
 pub struct Reading<'a> {
-    pub event: &'a Event,
-    pub object: &'a Value,
+    pub event: &'a Event<'a>,
+    pub object: &'a Value<'a>,
     pub created: DateTime<Utc>,
     pub out: Out,
 }
 
 impl<'a> Reading<'a> {
-    fn new(event: &'a Event) -> Result<Self, Unreadable> {
+    fn new(event: &'a Event<'a>) -> Result<Self, Unreadable> {
         let object = event.object.as_ref().ok_or_else(|| json::unreadable("the event has no data.object"))?;
         let created = event.created.ok_or_else(|| json::unreadable("the event's `created` is missing or absurd"))?;
         let out = Out::new(event.id.clone(), event.api_version.clone(), event.id.clone());
@@ -127,7 +127,7 @@ impl<'a> Reading<'a> {
 }
 
 /// <https://docs.stripe.com/api/customers/object>; Checkout's `customer_details` is alike.
-pub fn person(customer: &Value) -> CustomerFacts {
+pub fn person(customer: &Value<'_>) -> CustomerFacts {
     let name = json::text_at(customer, "individual_name").or_else(|| json::text_at(customer, "name"));
     let company = json::text_at(customer, "business_name");
     named(json::text_at(customer, "email"), name, company)

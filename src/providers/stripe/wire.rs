@@ -2,24 +2,25 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::{Value, json};
 
+use crate::providers::json::{Object, Value};
 use crate::providers::{Unreadable, json, printable_key};
 
 /// What is read at the door: enough to name the event, whatever the rest holds.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Head {
-    id: Value,
+pub struct Head<'a> {
+    #[serde(borrow)]
+    id: Value<'a>,
     #[serde(rename = "type")]
-    kind: Value,
-    account: Value,
-    api_version: Value,
-    created: Value,
-    pub livemode: Value,
+    kind: Value<'a>,
+    account: Value<'a>,
+    api_version: Value<'a>,
+    created: Value<'a>,
+    pub livemode: Value<'a>,
 }
 
-impl Head {
+impl Head<'_> {
     pub fn id(&self) -> Option<&str> {
         filled(&self.id)
     }
@@ -38,7 +39,7 @@ impl Head {
 }
 
 /// One event, read whole.
-pub struct Event {
+pub struct Event<'a> {
     /// Fit to be stored.
     pub id: String,
     pub kind: String,
@@ -46,9 +47,9 @@ pub struct Event {
     pub created: Option<DateTime<Utc>>,
     pub livemode: bool,
     /// `data.object`: the resource as it stood. Absent in thin events.
-    pub object: Option<Value>,
+    pub object: Option<Value<'a>>,
     /// `data.previous_attributes`, where it says anything: what the changed keys were before.
-    pub previous: Option<Value>,
+    pub previous: Option<Value<'a>>,
     /// A thin event: no data, only the id of what it is about.
     pub thin: bool,
     pub related: Option<String>,
@@ -56,9 +57,9 @@ pub struct Event {
     pub has_snapshot_twin: bool,
 }
 
-impl Event {
-    pub fn read(part: &[u8]) -> Result<Self, Unreadable> {
-        let mut event: Value = json::whole_object(json::utf8(part)?)?;
+impl<'a> Event<'a> {
+    pub fn read(part: &'a [u8]) -> Result<Self, Unreadable> {
+        let mut event = json::value(json::utf8(part)?)?;
         let named = |key| event.get(key).and_then(filled);
         let (Some(id), Some(kind)) = (named("id"), named("type")) else {
             return Err(json::unreadable("a JSON object, but no event: it has no id or no type"));
@@ -76,19 +77,22 @@ impl Event {
             related: json::first_id(&event, &["related_object"]),
             has_snapshot_twin: named("snapshot_event").is_some(),
         };
-        let mut object = |path| event.pointer_mut(path).filter(|found| found.is_object()).map(Value::take);
-        read.object = object("/data/object");
-        read.previous = object("/data/previous_attributes").filter(|keys| *keys != json!({}));
+        if let Some(data) = event.get_mut("data") {
+            let mut object = |key| data.get_mut(key).filter(|found| found.is_object()).map(Value::take);
+            read.object = object("object");
+            read.previous =
+                object("previous_attributes").filter(|keys| !keys.as_object().is_some_and(Object::is_empty));
+        }
         Ok(read)
     }
 }
 
-fn filled(value: &Value) -> Option<&str> {
+fn filled<'v>(value: &'v Value<'_>) -> Option<&'v str> {
     value.as_str().filter(|text| !text.is_empty())
 }
 
 /// Seconds in snapshot events, RFC 3339 in thin ones.
-fn created(value: &Value) -> Option<DateTime<Utc>> {
+fn created(value: &Value<'_>) -> Option<DateTime<Utc>> {
     match value {
         Value::String(text) => DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc()),
         other => json::seconds(other),
@@ -97,12 +101,12 @@ fn created(value: &Value) -> Option<DateTime<Utc>> {
 
 /// `customer`, or `customer_account` where a customer is an account.
 /// <https://docs.stripe.com/billing/v1-v2-customer-map>
-pub fn customer_id(object: &Value) -> Option<String> {
+pub fn customer_id(object: &Value<'_>) -> Option<String> {
     json::first_id(object, &["customer", "customer_account"])
 }
 
 /// A price or plan that is billed in arrears, by use.
-pub fn metered(priced: &Value) -> bool {
+pub fn metered(priced: &Value<'_>) -> bool {
     ["price/recurring/usage_type", "plan/usage_type", "pricing/price_details/price/recurring/usage_type"]
         .iter()
         .any(|path| json::at(priced, path).and_then(Value::as_str) == Some("metered"))

@@ -116,7 +116,7 @@ fn fact(fact: &Fact) -> String {
 fn lines(kind: &str, translation: &Translation) -> Vec<String> {
     let mut lines = vec![kind.to_owned()];
     lines.extend(translation.unknown_type.then(|| "unknown type".to_owned()));
-    lines.extend(translation.facts.iter().map(fact));
+    lines.extend(translation.facts.iter().map(|f| fact(f)));
     let link = |link: &crate::domain::fact::Link| format!("{} → {}", link.child.key(), link.parent.key());
     lines.extend(translation.links.iter().map(link));
     lines.extend(translation.missing.iter().map(|what| format!("missing: {what}")));

@@ -34,7 +34,7 @@ fn the_rest() {
     assert!(FastSpring.translate(part, &[], &SourceSettings::default()).is_err());
     // A mention of a deactivation ends the subscription without saying anything of its product.
     let part = &GREETING.as_bytes()[split(&FastSpring, GREETING.as_bytes()).unwrap()[0].range.clone()];
-    match FastSpring.translate(part, &[], &SourceSettings::default()).unwrap().facts.remove(0).body {
+    match &FastSpring.translate(part, &[], &SourceSettings::default()).unwrap().facts[0].body {
         FactBody::Subscription { after, .. } => assert_eq!(
             (after.status, after.ended_at, after.items.len(), after.items_complete, after.livemode),
             (Status::Canceled, Some(instant("2020-02-03T16:53:17.536Z")), 0, false, false)

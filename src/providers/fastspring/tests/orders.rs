@@ -84,12 +84,13 @@ fn an_order_ties_its_items_to_subscriptions() {
 fn what_an_order_sells_once_is_a_purchase() {
     let order = json!({"id":"o1","changed":1554092000000_i64,"account":"a1","total":9,"items":[{"product":"pro","subscription":"s1"},
         {"product":"book","sku":"B","quantity":3,"attributes":{"product_short_code":"BOOK"}},{"product":{"product":"book"}},{"quantity":1}]});
-    let snapshot =
-        |kind: &str| match translated(kind, order.clone()).facts.into_iter().find(|f| f.entity.key() == "sub:order-o1")
-        {
-            Some(Fact { key, body: FactBody::Subscription { after, .. }, .. }) => (key, *after),
+    let snapshot = |kind: &str| {
+        let translation = translated(kind, order.clone());
+        match about(&translation, "sub:order-o1") {
+            Fact { key, body: FactBody::Subscription { after, .. }, .. } => (key.clone(), after.clone()),
             other => panic!("{other:?}"),
-        };
+        }
+    };
     let (key, bought) = snapshot("order.completed");
     assert_eq!((bought.status, bought.livemode, bought.customer_id.as_deref()), (Status::Active, true, Some("a1")));
     let items: Vec<_> = bought.items.iter().map(|i| (&*i.item_id, i.quantity, i.one_off)).collect();
@@ -108,7 +109,7 @@ fn returns() {
             "items":[{"product":"pro","subscription":"s1"},{"product":{"product":"book"}}]});
         let translation = translated("return.created", data);
         assert_eq!(links(&translation), ["re:r1 > ord:o1", "ord:o1 > sub:s1"]);
-        match translation.facts.into_iter().next().unwrap().body {
+        match &translation.facts[0].body {
             FactBody::Refund(refund) => (refund.full, refund.amount, refund.products.len()),
             other => panic!("{other:?}"),
         }

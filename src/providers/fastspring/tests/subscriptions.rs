@@ -175,7 +175,7 @@ fn a_resend_with_a_new_id_counts_once() {
         r#"{"id":"e2","type":"subscription.updated","created":1,"data":{"state":"active","id":"s1"}}"#,
     ];
     let [one, two] = parts.map(|part| {
-        FastSpring.translate(part.as_bytes(), &[], &SourceSettings::default()).unwrap().facts.remove(0).identity
+        FastSpring.translate(part.as_bytes(), &[], &SourceSettings::default()).unwrap().facts.remove(0).identity.clone()
     });
     assert_eq!(one, two);
 }

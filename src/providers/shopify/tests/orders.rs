@@ -232,7 +232,7 @@ fn of_two_edits_in_one_second_the_later_one_stands() {
             let at = format!("2026-01-05T{at}Z");
             let own = [("x-shopify-triggered-at", at.as_str()), ("x-shopify-webhook-id", id)];
             let fact = about(&try_translated("orders/updated", &body, &own).unwrap(), "ord:820982911946154508").clone();
-            Recorded { position: 1, fact }
+            Recorded { position: 1, fact: fact.into() }
         });
         let state = fold("115310627314723954", facts.collect(), []);
         let payment = &state.payments["ord:820982911946154508"].payment;
@@ -253,7 +253,7 @@ fn a_body_that_comes_back_within_the_second_is_taken_for_a_copy() {
         let own = [("x-shopify-triggered-at", at.as_str()), ("x-shopify-webhook-id", id)];
         let body = order(json!({"financial_status":"paid","line_items":line}));
         let fact = about(&try_translated("orders/updated", &body, &own).unwrap(), "ord:820982911946154508").clone();
-        Recorded { position: 1, fact }
+        Recorded { position: 1, fact: fact.into() }
     });
     let state = fold("115310627314723954", facts.collect(), []);
     assert_eq!(state.payments["ord:820982911946154508"].payment.items[0].quantity, Some(3));
@@ -295,7 +295,7 @@ fn an_order_that_does_not_say_when_it_was_made_counts_from_its_first_telling() {
         let body = order(json!({"updated_at":updated_at}));
         let own = [("x-shopify-triggered-at", triggered_at)];
         let translation = try_translated("orders/updated", &body, &own).unwrap();
-        Recorded { position: 1, fact: about(&translation, "ord:820982911946154508").clone() }
+        Recorded { position: 1, fact: about(&translation, "ord:820982911946154508").clone().into() }
     };
     let first = told(json!("2026-01-05T10:00:00Z"), "2026-01-05T10:00:03Z");
     let later = told(json!("2026-02-05T10:00:00Z"), "2026-02-05T10:00:03Z");

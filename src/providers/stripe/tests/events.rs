@@ -5,7 +5,7 @@ use super::*;
 
 #[test]
 fn customers() {
-    let facts = |kind: &str, object| match translated_as(kind, object).facts.remove(0).body {
+    let facts = |kind: &str, object| match translated_as(kind, object).facts.remove(0).body.clone() {
         FactBody::Customer(facts) => facts,
         other => panic!("{other:?}"),
     };
@@ -107,7 +107,7 @@ fn thin_events_are_flagged_unless_told_in_full_as_well() {
 
 #[test]
 fn catalog_changes_are_proposals() {
-    let proposal = |kind: &str, object| match translated_as(kind, object).facts.remove(0).body {
+    let proposal = |kind: &str, object| match translated_as(kind, object).facts.remove(0).body.clone() {
         FactBody::Proposal(found) => found,
         other => panic!("{other:?}"),
     };
@@ -169,7 +169,7 @@ fn real_objects() {
     let (after, before) = edge("07");
     assert_eq!((before.pause_collection.is_none(), after.pause_collection.is_some()), (true, true));
 
-    let payment = |number: &str| match found(number).unwrap().facts.remove(0).body {
+    let payment = |number: &str| match found(number).unwrap().facts.remove(0).body.clone() {
         FactBody::Payment(payment) => payment,
         other => panic!("{other:?}"),
     };

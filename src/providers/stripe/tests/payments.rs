@@ -169,6 +169,7 @@ fn refunds_and_disputes() {
         .facts
         .remove(0)
         .body
+        .clone()
     {
         FactBody::Refund(refund) => refund.succeeded,
         other => panic!("{other:?}"),
@@ -192,11 +193,16 @@ fn refunds_and_disputes() {
         ("a new word", Inquiry),
     ];
     for (word, status) in table {
-        let body = translated_as("charge.dispute.updated", json!({"id":"dp_1","status":word})).facts.remove(0).body;
+        let body =
+            translated_as("charge.dispute.updated", json!({"id":"dp_1","status":word})).facts.remove(0).body.clone();
         assert_eq!(body, FactBody::Dispute(Dispute { dispute_id: "dp_1".into(), status }), "{word}");
     }
     let totals = [500, 1000].map(|n| {
-        translated_as("charge.refunded", json!({"id":"ch_1","amount":1000,"amount_refunded":n})).facts.remove(0).key
+        translated_as("charge.refunded", json!({"id":"ch_1","amount":1000,"amount_refunded":n}))
+            .facts
+            .remove(0)
+            .key
+            .clone()
     });
     assert!(totals[0] < totals[1]);
 }
