@@ -21,6 +21,7 @@ mod evidence;
 mod health;
 mod joins;
 mod journals;
+mod known;
 mod licenses;
 mod lists;
 mod metrics;

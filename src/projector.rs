@@ -36,6 +36,9 @@ use ahead::{Ahead, Batch};
 /// Most events one transaction takes: enough to make the round trips cheap and to fold what came
 /// of one subscription at once, few enough to commit in a blink.
 pub const BATCH_EVENTS_MAX: i64 = 8_000;
+/// What nobody has read ahead is a smaller batch, and each that is read meanwhile is twice as large:
+/// so reading and folding are soonest at work together.
+pub const FIRST_EVENTS_MAX: i64 = 1_000;
 /// After a round it rests at least this long: what comes meanwhile is folded at once.
 const REST_MIN: Duration = Duration::from_millis(20);
 /// The door goes first: while so many deliveries wait for their commit …
@@ -149,7 +152,8 @@ impl Projector {
                 round.worked = true;
                 self.saved.notify_waiters();
             }
-            round.is_behind |= matches!(stepped, Step::Advanced(n) if i64::try_from(n) == Ok(BATCH_EVENTS_MAX));
+            round.is_behind |=
+                matches!(stepped, Step::Advanced(n) if i64::try_from(n).is_ok_and(|n| n >= FIRST_EVENTS_MAX));
         }
         Ok(round)
     }
@@ -178,7 +182,7 @@ impl Projector {
         if !self.registry.knows(place.journal) {
             return Ok(Step::Drained); // another instance's, or one that waits for its configuration
         }
-        match self.batch(place, BATCH_EVENTS_MAX).await {
+        match self.batch(place, FIRST_EVENTS_MAX).await {
             Err(e) if e.is_data_error() => match self.batch(place, 1).await {
                 Err(e) if e.is_data_error() => self.quarantine(place, &e.to_string()).await,
                 stepped => stepped,
@@ -187,7 +191,7 @@ impl Projector {
         }
     }
 
-    /// Take the lease, read, fold, save, move, commit.
+    /// Take the lease, read, fold, save, move, commit. With a limit of 1 it is one event alone.
     async fn batch(&self, place: Place, limit: i64) -> Result<Step, DbError> {
         let mut client = self.pool.get().await?;
         let tx = client.transaction().await?;
@@ -198,8 +202,9 @@ impl Projector {
             tx.commit().await?;
             return Ok(Step::Drained);
         };
-        if batch.is_full {
-            self.ahead.begin(&self.pool, &self.registry, place, to);
+        if batch.is_full && limit > 1 {
+            let next = (2 * i64::try_from(batch.len).unwrap_or(BATCH_EVENTS_MAX)).min(BATCH_EVENTS_MAX);
+            self.ahead.begin(&self.pool, &self.registry, place, to, next);
         }
         let adopted = rules::adopted(&tx, self.registry.system).await?;
         let now = database_now(&tx).await?;
@@ -225,9 +230,9 @@ impl Projector {
         Ok(Step::Advanced(len))
     }
 
-    /// The batch that was read ahead, or else one that is read now.
+    /// The batch that was read ahead, or else one of at most `limit` events that is read now.
     async fn next(&self, tx: &Transaction<'_>, place: Place, from: i64, limit: i64) -> Result<Batch, DbError> {
-        if limit == BATCH_EVENTS_MAX
+        if limit > 1
             && let Some(batch) = self.ahead.take(place, from).await
         {
             return Ok(batch);

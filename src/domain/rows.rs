@@ -157,7 +157,9 @@ impl State {
     /// The fields that decide and were not sent.
     #[must_use]
     pub fn missing(&self) -> BTreeSet<&str> {
-        self.selling().flat_map(|row| &row.missing).map(String::as_str).collect()
+        // A list that was cut off, or a contract whose order has not come yet.
+        let items = (self.snapshot.is_some() && !self.has_all_items()).then_some("items");
+        self.selling().flat_map(|row| &row.missing).map(String::as_str).chain(items).collect()
     }
 }
 

@@ -1,34 +1,25 @@
 //! `/v1/subscriptions`: a subscription now, as of an instant, or as it was known then.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, Instant};
 
 use actix_web::{HttpResponse, web};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use deadpool_postgres::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::Auditor;
+use super::known::Known;
 use super::{Problem, Shared, view};
 use crate::domain::chains;
 use crate::domain::fact::{Entity, EntityKind};
 use crate::domain::license::LicenseRecord;
 use crate::domain::rules::Rules;
 use crate::domain::state::{State, fold};
-use crate::ledger::append::append;
-use crate::ledger::{read, rules};
-use crate::postgres::query_opt;
+use crate::ledger::rules;
 use crate::projections::{Place, generations, licenses, links, subscriptions};
 use crate::projector::{books, database_now, gather};
 use crate::registry::Source;
-use crate::sql;
-
-/// Longest that an answer waits for the projector to read as far as was asked.
-const PROJECTED_WAIT_MAX: Duration = Duration::from_secs(5);
-const PROJECTED_TICK: Duration = Duration::from_millis(20);
-/// Longest from an event's number to its commit: a little more than a statement may take.
-const APPEND_MAX: TimeDelta = TimeDelta::seconds(90);
 
 const STATUSES: [&str; 8] = ["incomplete", "trialing", "active", "past_due", "unpaid", "paused", "canceled", "unknown"];
 
@@ -125,101 +116,18 @@ pub(super) async fn one(
         Some(at) => at,
         None => database_now(&client).await?,
     };
-    let known = known(&client, source, when.known_at.as_deref()).await?;
-    let adopted = match (view::present(when.rules.as_deref()), known.instant) {
-        (None, Some(instant)) => rules::adopted_at(&client, app.projector.registry.system, instant).await?,
-        (None | Some("now"), _) => rules::adopted(&client, app.projector.registry.system).await?,
-        (Some(_), _) => return Err(Problem::field("rules", "must be now, or absent")),
-    };
-    let state = state(&client, source, &id, as_of, known.position, &adopted.rules).await?;
+    let mut known = Known::find(&client, &app, source, when.known_at.as_deref()).await?;
+    match view::present(when.rules.as_deref()) {
+        None => {}
+        Some("now") => known.adopted = rules::adopted(&client, app.projector.registry.system).await?,
+        Some(_) => return Err(Problem::field("rules", "must be now, or absent")),
+    }
+    let rules = &known.adopted.rules;
+    let state = state(&client, source, &id, as_of, known.position, rules).await?;
     let state = state.ok_or_else(|| Problem::not_found("no event speaks of this subscription"))?;
-    let held = match known.instant {
-        Some(instant) => licenses_then(&client, &app, source, &state, instant).await?,
-        None => view::records(&client, &app, source, &state).await?,
-    };
-    let asked = view::Asked { as_of, at, known_at: BTreeMap::from([(source.name.clone(), known.position)]) };
-    Ok(HttpResponse::Ok().json(view::subscription(source, &state, &adopted.rules, &held, &asked)))
-}
-
-/// How much of the journal counts as known.
-struct Known {
-    position: i64,
-    /// Set where the question named an instant, or a position whose instant is known.
-    instant: Option<DateTime<Utc>>,
-}
-
-/// `known_at` is an instant, or the position vector that an answer returned.
-async fn known(client: &Client, source: &Source, asked: Option<&str>) -> Result<Known, Problem> {
-    let place = view::live(client, source.journal).await?;
-    let Some(text) = view::present(asked) else {
-        return Ok(Known { position: generations::position(client, place).await?, instant: None });
-    };
-    let known = match position_in(text, &source.name) {
-        Some(position) => known_at_position(client, source, position).await?,
-        None => known_at_instant(client, source, text).await?,
-    };
-    until_projected(client, place, known.position).await?;
-    Ok(known)
-}
-
-async fn known_at_position(client: &Client, source: &Source, position: i64) -> Result<Known, Problem> {
-    let at = read::at(client, source.journal, &[position]).await?;
-    if position != 0 && at.is_empty() {
-        return Err(Problem::field("known_at", format!("the journal has no position {position} yet")));
-    }
-    Ok(Known { position, instant: at.first().map(|e| e.recorded_at) })
-}
-
-async fn known_at_instant(client: &Client, source: &Source, text: &str) -> Result<Known, Problem> {
-    let instant = view::instant("known_at", Some(text)).map_err(|_| {
-        Problem::field("known_at", "must be an instant, or a position vector such as {\"stripe-main\":1042}")
-    })?;
-    let Some(instant) = instant else { return Err(Problem::field("known_at", "must be an instant")) };
-    Ok(Known { position: position_then(client, source.journal, instant).await?, instant: Some(instant) })
-}
-
-/// The last position that a journal had at an instant.
-async fn position_then(client: &Client, journal: i32, instant: DateTime<Utc>) -> Result<i64, Problem> {
-    if instant > database_now(client).await? - APPEND_MAX {
-        // What was numbered before that instant may not be committed yet: an append of nothing
-        // has to wait for it.
-        append(client, journal, None, &[]).await?;
-    }
-    let row = query_opt(client, sql!("schema/statements/position_at.sql"), &[&journal, &instant]).await?;
-    Ok(row.map_or(0, |r| r.get(0)))
-}
-
-/// The licenses as they were known then: what was asked and answered by that instant.
-async fn licenses_then(
-    client: &Client,
-    app: &Shared,
-    source: &Source,
-    state: &State,
-    instant: DateTime<Utc>,
-) -> Result<Vec<LicenseRecord>, Problem> {
-    let Some(account) = app.projector.registry.accounts.get(&source.account) else { return Ok(Vec::new()) };
-    let place = view::live(client, account.journal).await?;
-    let position = position_then(client, account.journal, instant).await?;
-    until_projected(client, place, position).await?;
-    view::records_at(client, place, source, state, instant).await
-}
-
-/// What is asked for as known must be folded, or the same question would have two answers.
-async fn until_projected(client: &Client, place: Place, position: i64) -> Result<(), Problem> {
-    let started = Instant::now();
-    while generations::position(client, place).await? < position {
-        if started.elapsed() > PROJECTED_WAIT_MAX {
-            return Err(Problem::unavailable("the projections have not read that far yet"));
-        }
-        tokio::time::sleep(PROJECTED_TICK).await;
-    }
-    Ok(())
-}
-
-/// `{"stripe-main":1042}` or `stripe-main/1042`.
-fn position_in(text: &str, source: &str) -> Option<i64> {
-    let from_json = serde_json::from_str::<BTreeMap<String, i64>>(text).ok().and_then(|v| v.get(source).copied());
-    from_json.or_else(|| text.split(',').find_map(|p| p.strip_prefix(source)?.strip_prefix('/')?.parse().ok()))
+    let (held, known_at) = known.licenses(&client, &app, source, &state).await?;
+    let asked = view::Asked { as_of, at, known_at };
+    Ok(HttpResponse::Ok().json(view::subscription(source, &state, rules, &held, &asked)))
 }
 
 /// The state, folded from the bytes of the events that count.

@@ -116,17 +116,17 @@ pub(super) async fn records(
     Ok(licenses::of_state(client, place, &source.name, state).await?)
 }
 
-/// The same as they were known at an instant: what was asked and answered by then.
-pub(super) async fn records_at(
+/// The same as they were known at a position of the account: what was asked and answered by then.
+pub(super) async fn records_up_to(
     client: &impl deadpool_postgres::GenericClient,
     place: Place,
     source: &Source,
     state: &State,
-    at: DateTime<Utc>,
+    position: i64,
 ) -> Result<Vec<LicenseRecord>, Problem> {
     let statement = sql!("projections/events/of_subscriptions.sql");
     let ids = state.license_ids();
-    let rows = query(client, statement, &[&place.generation, &place.journal, &ids, &at]).await?;
+    let rows = query(client, statement, &[&place.generation, &place.journal, &ids, &position]).await?;
     let positions: Vec<i64> = rows.iter().map(|r| r.get(0)).collect();
     let mut records = account::records_of(&read::at(client, place.journal, &positions).await?);
     records.retain(|r| r.line.source == source.name && ids.contains(&r.line.subscription_id));

@@ -49,12 +49,15 @@ pub async fn adopted(client: &impl GenericClient, system: i32) -> Result<Adopted
     parse(query_opt(client, sql!("schema/statements/last_of_type.sql"), &[&system, &CONFIG_ADOPTED]).await?)
 }
 
-/// The rules that counted at an instant of ours.
+/// The rules that counted at a position of the system journal.
 ///
 /// # Errors
 /// The database cannot be read, or the event is not what was written.
-pub async fn adopted_at(client: &impl GenericClient, system: i32, at: DateTime<Utc>) -> Result<Adopted, DbError> {
-    parse(query_opt(client, sql!("schema/statements/last_of_type_at.sql"), &[&system, &CONFIG_ADOPTED, &at]).await?)
+pub async fn adopted_up_to(client: &impl GenericClient, system: i32, position: i64) -> Result<Adopted, DbError> {
+    parse(
+        query_opt(client, sql!("schema/statements/last_of_type_up_to.sql"), &[&system, &CONFIG_ADOPTED, &position])
+            .await?,
+    )
 }
 
 fn parse(row: Option<tokio_postgres::Row>) -> Result<Adopted, DbError> {

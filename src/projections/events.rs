@@ -170,25 +170,32 @@ pub async fn mentions(
         .collect())
 }
 
-/// Events that had no subscription have found theirs: (position, subscription, customer).
+/// An event that is found to speak of a subscription.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub position: i64,
+    pub subscription: String,
+    pub customer: Option<String>,
+    /// It speaks of the subscription itself, or of what belongs to it alone.
+    pub is_own: bool,
+}
+
+/// Events that had no subscription, or only a share in their buyer's orders, have found theirs.
 ///
 /// # Errors
 /// The database cannot be written.
-pub async fn linked(
-    client: &impl GenericClient,
-    place: Place,
-    rows: &[(i64, String, Option<String>)],
-) -> Result<(), DbError> {
+pub async fn linked(client: &impl GenericClient, place: Place, rows: &[Found]) -> Result<(), DbError> {
     if rows.is_empty() {
         return Ok(());
     }
-    let positions: Vec<i64> = rows.iter().map(|r| r.0).collect();
-    let subscriptions: Vec<&str> = rows.iter().map(|r| r.1.as_str()).collect();
-    let customers: Vec<Option<&str>> = rows.iter().map(|r| r.2.as_deref()).collect();
+    let positions: Vec<i64> = rows.iter().map(|r| r.position).collect();
+    let subscriptions: Vec<&str> = rows.iter().map(|r| r.subscription.as_str()).collect();
+    let customers: Vec<Option<&str>> = rows.iter().map(|r| r.customer.as_deref()).collect();
+    let own: Vec<bool> = rows.iter().map(|r| r.is_own).collect();
     execute(
         client,
         sql!("projections/events/linked.sql"),
-        &[&place.generation, &place.journal, &positions, &subscriptions, &customers],
+        &[&place.generation, &place.journal, &positions, &subscriptions, &customers, &own],
     )
     .await?;
     Ok(())

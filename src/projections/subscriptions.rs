@@ -1,8 +1,11 @@
 //! Subscriptions: the folded state, its hashes, and what is due.
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::GenericClient;
+use deadpool_postgres::{GenericClient, Transaction};
+use futures_util::pin_mut;
 use tokio_postgres::Row;
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::types::Type;
 
 use super::Place;
 use crate::domain::FOLD_VERSION;
@@ -34,7 +37,12 @@ pub struct Folded {
     pub book: Option<String>,
     /// Another chain of its book has taken it in: it is there for its licenses alone.
     pub superseded: bool,
+    /// There is no row of it yet.
+    pub is_first: bool,
 }
+
+/// New rows from which on COPY is worth its round trips.
+const COPY_ROWS_MIN: usize = 256;
 
 fn state_of(row: &Row, column: &str) -> Result<State, DbError> {
     serde_json::from_str(row.get(column)).map_err(|e| DbError::Corrupt(format!("a stored state cannot be read: {e}")))
@@ -88,16 +96,32 @@ fn held(row: &Row) -> Held {
 ///
 /// # Errors
 /// The database cannot be written.
-pub async fn save(
-    client: &impl GenericClient,
-    place: Place,
-    rows: &[Folded],
-    now: DateTime<Utc>,
-) -> Result<(), DbError> {
+pub async fn save(tx: &Transaction<'_>, place: Place, rows: &[Folded], now: DateTime<Utc>) -> Result<(), DbError> {
     let states = parallel::map(rows.iter().collect(), |row: &Folded| serde_json::to_string(&row.state));
     let states: Vec<String> =
         states.into_iter().collect::<Result<_, _>>().map_err(|e| DbError::Corrupt(e.to_string()))?;
-    let column = |get: fn(&Folded) -> &str| rows.iter().map(get).collect::<Vec<&str>>();
+    let rows = rows.iter().zip(states.iter().map(String::as_str));
+    let (first, held): (Vec<_>, Vec<_>) = rows.partition(|(row, _)| row.is_first);
+    if first.len() < COPY_ROWS_MIN {
+        return put(tx, place, &[first, held].concat(), now).await;
+    }
+    copy(tx, place, &first, now).await?;
+    put(tx, place, &held, now).await
+}
+
+/// Rows and how their states are written, in place of those that are there.
+async fn put(
+    client: &impl GenericClient,
+    place: Place,
+    rows: &[(&Folded, &str)],
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let states: Vec<&str> = rows.iter().map(|(_, state)| *state).collect();
+    let rows: Vec<&Folded> = rows.iter().map(|(row, _)| *row).collect();
+    let column = |get: fn(&Folded) -> &str| rows.iter().map(|row| get(row)).collect::<Vec<&str>>();
     let ids = column(|r| &r.state.subscription_id);
     let customers: Vec<Option<&str>> = rows.iter().map(|r| r.state.customer_id()).collect();
     let statuses = column(|r| r.state.status().as_str());
@@ -132,6 +156,60 @@ pub async fn save(
         ],
     )
     .await?;
+    Ok(())
+}
+
+/// Rows that are not there yet.
+async fn copy(tx: &Transaction<'_>, place: Place, rows: &[(&Folded, &str)], now: DateTime<Utc>) -> Result<(), DbError> {
+    const TYPES: [Type; 17] = [
+        Type::INT4,
+        Type::INT4,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+        Type::BOOL,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+        Type::INT4,
+        Type::BOOL,
+        Type::BOOL,
+        Type::TIMESTAMPTZ,
+        Type::TIMESTAMPTZ,
+        Type::INT8,
+        Type::TIMESTAMPTZ,
+    ];
+    const VERSION: i64 = 1;
+    let statement = tx.prepare_cached(sql!("projections/subscriptions/copy.sql")).await?;
+    let writer = BinaryCopyInWriter::new(tx.copy_in(&statement).await?, &TYPES);
+    pin_mut!(writer);
+    for (row, state) in rows {
+        let dirty_since = row.dirty.then_some(now);
+        writer
+            .as_mut()
+            .write(&[
+                &place.generation,
+                &place.journal,
+                &row.state.subscription_id,
+                &row.state.customer_id(),
+                &row.book,
+                &row.superseded,
+                &row.state.status().as_str(),
+                state,
+                &row.state_hash,
+                &row.fold_hash,
+                &FOLD_VERSION,
+                &row.unmapped,
+                &row.state.uncertain,
+                &row.next_transition_at,
+                &dirty_since,
+                &VERSION,
+                &now,
+            ])
+            .await?;
+    }
+    writer.finish().await?;
     Ok(())
 }
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 use deadpool_postgres::{GenericClient, Pool, Timeouts};
 use tokio::task::JoinHandle;
 
-use super::BATCH_EVENTS_MAX;
 use super::meaning;
 use super::meanings::Meanings;
 use crate::ledger::read::{self, StoredEvent};
@@ -67,9 +66,9 @@ struct Begun {
 pub(super) struct Ahead(Mutex<Option<Begun>>);
 
 impl Ahead {
-    /// Begins to read what follows `from`, in place of what was being read.
-    pub(super) fn begin(&self, pool: &Pool, registry: &Arc<Registry>, place: Place, from: i64) {
-        let task = tokio::spawn(read_on(pool.clone(), registry.clone(), place, from));
+    /// Begins to read at most `limit` events that follow `from`, in place of what was being read.
+    pub(super) fn begin(&self, pool: &Pool, registry: &Arc<Registry>, place: Place, from: i64, limit: i64) {
+        let task = tokio::spawn(read_on(pool.clone(), registry.clone(), place, from, limit));
         if let Some(given_up) = self.slot().replace(Begun { place, from, task }) {
             given_up.task.abort();
         }
@@ -92,10 +91,10 @@ impl Ahead {
 ///
 /// The mentions are saved here, before their batch: whoever looks for the mentions of what is
 /// projected asks for positions up to a checkpoint, and to save them once more changes nothing.
-async fn read_on(pool: Pool, registry: Arc<Registry>, place: Place, from: i64) -> Result<Batch, DbError> {
+async fn read_on(pool: Pool, registry: Arc<Registry>, place: Place, from: i64, limit: i64) -> Result<Batch, DbError> {
     let at_once = Timeouts { wait: Some(Duration::ZERO), ..pool.timeouts() };
     let client = pool.timeout_get(&at_once).await?;
-    let mut batch = Batch::read(&client, &registry, place.journal, from, BATCH_EVENTS_MAX).await?;
+    let mut batch = Batch::read(&client, &registry, place.journal, from, limit).await?;
     events::mention_first(&client, place, &batch.meanings.mentions).await?;
     batch.mentioned = true;
     Ok(batch)

@@ -9,7 +9,7 @@ use deadpool_postgres::{GenericClient, Transaction};
 use super::books;
 use super::meaning::Meaning;
 use super::meanings::Meanings;
-use super::units::{Found, Unit, Work, id_of, is_book};
+use super::units::{Unit, Work, id_of, is_book};
 use crate::domain::entitlement::SourceContext;
 use crate::domain::fact::{EntityKind, Fact, FactBody};
 use crate::domain::plan::deserved;
@@ -19,7 +19,7 @@ use crate::ledger::rules::Adopted;
 use crate::parallel;
 use crate::postgres::DbError;
 use crate::projections::Place;
-use crate::projections::events::{self, EventRow, EventStatus};
+use crate::projections::events::{self, EventRow, EventStatus, Found};
 use crate::projections::links;
 use crate::projections::overrides::{self, OverrideRow};
 use crate::projections::subscriptions::{self, Folded};
@@ -71,7 +71,8 @@ pub(super) async fn project_mentioned(
         rows.iter().map(|r| (r.state.subscription_id.as_str(), r.state.customer_id())).collect();
     found.extend(spoke.into_iter().filter_map(|(position, entity)| {
         let chain = split.homes.get(&entity)?;
-        Some((position, chain.clone(), customers.get(chain.as_str()).copied().flatten().map(ToOwned::to_owned)))
+        let customer = customers.get(chain.as_str()).copied().flatten().map(ToOwned::to_owned);
+        Some(Found { position, subscription: chain.clone(), customer, is_own: false })
     }));
     let known = Known { touched: &touched, customers, homes: &split.homes };
     let became = async {
@@ -119,13 +120,13 @@ pub(super) struct Touched {
 async fn touched(
     client: &impl GenericClient,
     place: Place,
-    of_facts: &BTreeSet<String>,
+    of_facts: &[String],
     new_edges: &[(String, String)],
 ) -> Result<Touched, DbError> {
     // A subscription that is only named by an edge has nothing to fold yet; what hangs below a
     // new edge reaches its subscriptions through the edge's child.
     let of_edges: BTreeSet<&String> = new_edges.iter().map(|(child, _)| child).collect();
-    let of_edges = of_edges.into_iter().filter(|child| !of_facts.contains(*child));
+    let of_edges = of_edges.into_iter().filter(|child| of_facts.binary_search(child).is_err());
     let entities: Vec<&str> = of_facts.iter().chain(of_edges).map(String::as_str).collect();
     let mut up: HashMap<String, BTreeSet<String>> = HashMap::new();
     for (entity, subscription) in links::up(client, place, &entities).await? {
@@ -141,6 +142,7 @@ pub(super) fn row(state: State, before: Option<&str>, source: &Source, rules: &R
     let deserved = deserved(&state, context, rules, now);
     let (state_hash, fold_hash) = state.hashes();
     Folded {
+        is_first: before.is_none(),
         dirty: before.is_none_or(|hash| hash != state_hash),
         unmapped: !deserved.unmapped.is_empty(),
         next_transition_at: deserved.next_transition_at,

@@ -13,7 +13,7 @@ use crate::domain::state::{Recorded, State, fold};
 use crate::parallel;
 use crate::postgres::DbError;
 use crate::projections::Place;
-use crate::projections::events;
+use crate::projections::events::{self, Found};
 use crate::projections::subscriptions;
 use crate::registry::Source;
 
@@ -39,9 +39,6 @@ pub(super) struct Unit {
     pub spoke: Vec<(i64, String)>,
 }
 
-/// Position, subscription and customer of an event that may have been unlinked.
-pub(super) type Found = (i64, String, Option<String>);
-
 impl Unit {
     pub(super) fn is_book(&self) -> bool {
         is_book(&self.key)
@@ -49,7 +46,13 @@ impl Unit {
 
     pub(super) fn found(&self) -> impl Iterator<Item = Found> {
         let customer = self.state.customer_id().map(ToOwned::to_owned);
-        self.spoke.iter().map(move |(position, _)| (*position, self.state.subscription_id.clone(), customer.clone()))
+        self.spoke.iter().map(move |(position, entity)| Found {
+            position: *position,
+            subscription: self.state.subscription_id.clone(),
+            customer: customer.clone(),
+            // What is said of its buyer is said of all that is theirs.
+            is_own: !entity.starts_with("cus:"),
+        })
     }
 }
 

@@ -378,7 +378,8 @@ async fn what_was_known_at_a_time_never_changes() {
     let at = encoded(&chrono::DateTime::from_timestamp(began + DAY, 0).unwrap().to_rfc3339());
     let path = format!("/v1/subscriptions/stripe-main/sub_1?at={at}");
     let (_, first) = service.get(&path).await;
-    assert_eq!(first["known_at"], json!({"stripe-main": 2}));
+    // Intent and outcome of the one call; the rules of the file.
+    assert_eq!(first["known_at"], json!({"stripe-main": 2, "licensespring-main": 2, "system": 1}));
     assert_eq!(first["items"][0]["entitlement"]["state"], "active");
     let instant = encoded(&Utc::now().to_rfc3339());
     let vector = encoded(&first["known_at"].to_string());
@@ -405,8 +406,22 @@ async fn what_was_known_at_a_time_never_changes() {
             assert_eq!(said(then), said(first.clone()), "known_at={known}");
         }
     }
+    // What was known of the licenses and by which rules, too, after all of it has changed.
+    service.settled().await;
+    let rules = "[[catalog]]\nmatch = { price = \"price_pro\" }\nproduct_code = \"PRO\"\nseats = \"none\"\n";
+    service.adopt_and_approve(json!({"reason": "seats float now", "catalog_and_policy": rules})).await;
+    service.settled().await;
     let (_, now) = service.get(&path).await;
     assert_eq!(now["items"][0]["quantity"], 9);
+    assert_ne!(now["items"][0]["license"], first["items"][0]["license"]);
+    for known in [&vector, &instant] {
+        let (_, then) = service.get(&format!("{path}&known_at={known}")).await;
+        for held in ["license", "entitlement"] {
+            assert_eq!(then["items"][0][held], first["items"][0][held], "{held} known_at={known}");
+        }
+    }
+    let (_, then) = service.get(&format!("{path}&known_at={vector}")).await;
+    assert_eq!((&then["known_at"], &then["items"]), (&first["known_at"], &first["items"]), "a vector asks for itself");
     let long_ago = encoded("2020-01-01T00:00:00Z");
     assert_eq!(service.get(&format!("{path}&known_at={long_ago}")).await.0, StatusCode::NOT_FOUND);
 }

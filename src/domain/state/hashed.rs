@@ -67,7 +67,7 @@ impl State {
     /// `state_hash` and `fold_hash`: what they have in common is worked out once.
     #[must_use]
     pub fn hashes(&self) -> (String, String) {
-        let canonical = hash::canonical(&self.canonical());
+        let canonical = self.canonical().to_string();
         let payments: BTreeMap<_, _> = self.payments.iter().map(|(k, p)| (k, (&p.key, p.paid_at, p.waived))).collect();
         // Of values of ours in an order of ours, with every map sorted: canonical as it is written.
         let rests_on = serde_json::to_string(&(

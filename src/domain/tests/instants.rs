@@ -156,3 +156,16 @@ fn a_resend_is_no_news() {
     assert_eq!(whole.fold_hash(), live.fold_hash());
     assert_eq!(whole.customer().email.as_deref(), Some("new@x.org"));
 }
+
+#[test]
+fn a_list_that_was_cut_off_is_said_to_be_missing() {
+    let of = |items_complete| {
+        let snapshot = Snapshot {
+            items_complete,
+            ..snapshot(Status::Active, vec![item("si_1", "price_pro", 1, ("02-01", "03-01"))])
+        };
+        state(vec![shown("02-01", snapshot)])
+    };
+    assert!(of(true).missing().is_empty());
+    assert_eq!(of(false).missing().into_iter().collect::<Vec<_>>(), ["items"]);
+}
