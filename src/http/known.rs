@@ -30,6 +30,13 @@ const SYSTEM: &str = "system";
 /// Journal → position.
 pub(super) type Vector = BTreeMap<String, i64>;
 
+/// The vector of an answer.
+pub(super) fn vector_of(source: &Source, position: i64, adopted: &Adopted, account: Option<i64>) -> Vector {
+    let own = [(source.name.clone(), position), (SYSTEM.to_owned(), adopted.position)];
+    let account = account.map(|position| (journal::of_account(&source.account), position));
+    own.into_iter().chain(account).collect()
+}
+
 /// What counts as known, of one source and what goes with it.
 pub(super) struct Known {
     /// Position in the source's journal.
@@ -89,10 +96,9 @@ impl Known {
         source: &Source,
         state: &State,
     ) -> Result<(Vec<LicenseRecord>, Vector), Problem> {
-        let mut vector =
-            Vector::from([(source.name.clone(), self.position), (SYSTEM.to_owned(), self.adopted.position)]);
+        let vector = |account| vector_of(source, self.position, &self.adopted, account);
         let Some(account) = app.projector.registry.accounts.get(&source.account) else {
-            return Ok((Vec::new(), vector));
+            return Ok((Vec::new(), vector(None)));
         };
         let place = view::live(client, account.journal).await?;
         let (position, held) = match self.account {
@@ -107,8 +113,7 @@ impl Known {
                 }
             }
         };
-        vector.insert(journal::of_account(&account.name), position);
-        Ok((held, vector))
+        Ok((held, vector(Some(position))))
     }
 }
 

@@ -1,6 +1,6 @@
 //! `/v1/subscriptions`: a subscription now, as of an instant, or as it was known then.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::Auditor;
-use super::known::Known;
+use super::known::{Known, vector_of};
 use super::{Problem, Shared, view};
 use crate::domain::chains;
 use crate::domain::fact::{Entity, EntityKind};
@@ -72,16 +72,18 @@ async fn page(
 ) -> Result<Vec<Value>, Problem> {
     let place = view::live(client, source.journal).await?;
     let listed = subscriptions::listed(client, place, after, limit, status).await?;
-    let held = match app.projector.registry.accounts.get(&source.account) {
+    let (account, held) = match app.projector.registry.accounts.get(&source.account) {
         Some(account) => {
             let account = view::live(client, account.journal).await?;
-            licenses::of_states(client, account, &source.name, listed.iter().map(|(state, _)| state)).await?
+            let position = generations::position(client, account).await?;
+            let states = listed.iter().map(|(state, _)| state);
+            (Some(position), licenses::of_states(client, account, &source.name, states).await?)
         }
-        None => vec![Vec::new(); listed.len()],
+        None => (None, vec![Vec::new(); listed.len()]),
     };
     let adopted = rules::adopted(client, app.projector.registry.system).await?;
     let position = generations::position(client, place).await?;
-    let known_at = BTreeMap::from([(source.name.clone(), position)]);
+    let known_at = vector_of(source, position, &adopted, account);
     let asked = view::Asked { as_of: None, at: database_now(client).await?, known_at };
     let show = |((state, unmapped), held): (&(State, bool), &Vec<LicenseRecord>)| {
         let mut shown = view::subscription(source, state, &adopted.rules, held, &asked);

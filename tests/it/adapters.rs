@@ -228,6 +228,6 @@ async fn orders_of_a_contract_of_our_own_make_no_second_license() {
     // The renewal was the buyer's before it was the contract's: its event is listed with the contract, too.
     let (_, events) = service.get("/v1/events?source=shopify-main&subscription=4367739981").await;
     let theirs: Vec<&Value> = events["events"].as_array().unwrap().iter().map(|e| &e["event"]).collect();
-    let all: Vec<String> = (1..=5).map(|n| format!("shopify-main/{n}")).collect();
+    let all: Vec<String> = (1..=5).rev().map(|n| format!("shopify-main/{n}")).collect();
     assert_eq!(theirs, all.iter().collect::<Vec<_>>(), "{events}");
 }
