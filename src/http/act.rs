@@ -68,6 +68,11 @@ pub(super) fn reason(text: &str) -> Result<&str, Problem> {
     if text.is_empty() { Err(Problem::field("reason", "say why: it becomes part of the record")) } else { Ok(text) }
 }
 
+/// The same, in the body, or in the query of those who cannot send one.
+pub(super) fn reason_in<'a>(body: &'a Reason, query: &'a Reason) -> Result<&'a str, Problem> {
+    reason(if body.reason.is_empty() { &query.reason } else { &body.reason })
+}
+
 /// The dedupe key of an act: the caller's, or one of its own.
 pub(super) fn key(request: &HttpRequest, act: &str) -> String {
     let given = request.headers().get("Idempotency-Key").and_then(|v| v.to_str().ok()).unwrap_or_default();

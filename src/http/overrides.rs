@@ -117,7 +117,7 @@ pub(super) async fn withdraw(
     query: web::Query<Reason>,
     Body(asked): Body<Reason>,
 ) -> Result<HttpResponse, Problem> {
-    let reason = act::reason(if asked.reason.is_empty() { &query.reason } else { &asked.reason })?;
+    let reason = act::reason_in(&asked, &query)?;
     let client = app.projector.pool.get().await?;
     let found = find(&app, &client, &id).await?;
     let (source, row) = found.ok_or_else(|| Problem::not_found("there is no such override"))?;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::act::{Body, Reason, reason};
+use super::act::{Body, Reason, reason, reason_in};
 use super::auth::Admin;
 use super::{Problem, Shared, view};
 use crate::control::{self, Role};
@@ -82,21 +82,15 @@ pub(super) async fn create(app: Shared, admin: Admin, Body(asked): Body<Create>)
     Ok(HttpResponse::build(StatusCode::CREATED).json(shown))
 }
 
-#[derive(Deserialize)]
-pub(super) struct Query {
-    reason: Option<String>,
-}
-
-/// Revokes a token at once. The reason is in the body, or in the query of those who cannot send one.
+/// Revokes a token at once.
 pub(super) async fn revoke(
     app: Shared,
     admin: Admin,
     id: web::Path<Uuid>,
-    query: web::Query<Query>,
+    query: web::Query<Reason>,
     Body(asked): Body<Reason>,
 ) -> Result<HttpResponse, Problem> {
-    let why =
-        reason(if asked.reason.is_empty() { query.reason.as_deref().unwrap_or_default() } else { &asked.reason })?;
+    let why = reason_in(&asked, &query)?;
     let client = app.projector.pool.get().await?;
     let held = control::list(&client).await?.into_iter().find(|t| t.id == *id && t.revoked_at.is_none());
     let held = held.ok_or_else(|| Problem::not_found("there is no token of that id that could still be used"))?;

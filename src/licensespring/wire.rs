@@ -17,7 +17,7 @@ pub fn id(value: &Value) -> Option<i64> {
 
 /// `2026-12-23`, `2026-12-23 00:00:00` or `2026-12-23T00:00:00Z`.
 #[must_use]
-pub fn date(value: &Value) -> Option<NaiveDate> {
+fn date(value: &Value) -> Option<NaiveDate> {
     let text = value.as_str()?;
     text.get(..10).and_then(|d| d.parse().ok())
 }

@@ -5,7 +5,7 @@ use futures_util::pin_mut;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
 
-use super::Place;
+use super::{COPY_ROWS_MIN, Place};
 use crate::postgres::{DbError, execute, query};
 use crate::sql;
 
@@ -65,9 +65,6 @@ pub async fn save(client: &impl GenericClient, place: Place, rows: &[EventRow]) 
     .await?;
     Ok(())
 }
-
-/// Rows from which on COPY is worth its round trips.
-const COPY_ROWS_MIN: usize = 256;
 
 /// Saves what became of events that have no row yet.
 ///

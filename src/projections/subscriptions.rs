@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
 
-use super::Place;
+use super::{COPY_ROWS_MIN, Place};
 use crate::domain::FOLD_VERSION;
 use crate::domain::state::State;
 use crate::parallel;
@@ -40,9 +40,6 @@ pub struct Folded {
     /// There is no row of it yet.
     pub is_first: bool,
 }
-
-/// New rows from which on COPY is worth its round trips.
-const COPY_ROWS_MIN: usize = 256;
 
 fn state_of(row: &Row, column: &str) -> Result<State, DbError> {
     serde_json::from_str(row.get(column)).map_err(|e| DbError::Corrupt(format!("a stored state cannot be read: {e}")))

@@ -297,19 +297,9 @@ pub(super) fn shows(action: &Action, observed: &Observed) -> bool {
         Action::ResetDevices { .. } => false,
         Action::SetFeatures { features, .. } => *features == observed.features,
         Action::Update { changes, .. } => {
-            changes.as_object().is_some_and(|changes| changes.iter().all(|(field, value)| same(field, value, observed)))
+            let is_set = |(field, value): (&String, &Value)| observed.managed(field).as_ref() == Some(value);
+            changes.as_object().is_some_and(|changes| changes.iter().all(is_set))
         }
-    }
-}
-
-fn same(field: &str, value: &Value, observed: &Observed) -> bool {
-    match field {
-        "validity_period" => wire::date(value) == observed.valid_until,
-        "is_trial" => value.as_bool() == Some(observed.is_trial),
-        "max_activations" => value.as_i64() == observed.max_activations,
-        "floating_users" => value.as_i64() == observed.floating_users,
-        "max_license_users" => value.as_i64() == observed.max_license_users,
-        _ => false,
     }
 }
 

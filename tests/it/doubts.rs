@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::eventually;
 use crate::support::service::Service;
-use crate::support::shop::{buy, change, enabled, order};
+use crate::support::shop::{buy, change, edit, enabled, order};
 
 async fn switch(service: &Service, switches: Value) {
     service.sandbox.control("PUT", "/switches", &switches).await;
@@ -23,6 +23,17 @@ async fn creates(service: &Service, id: &str) -> usize {
 
 async fn licenses_of(service: &Service, id: &str) -> Vec<Value> {
     service.sandbox.licenses().await.into_iter().filter(|l| l["order_store_id"] == order(id).as_str()).collect()
+}
+
+/// A license of 3 seats whose change to 4 was given up as not done, and done at the second attempt.
+async fn given_up_once() -> Service {
+    let service = Service::start().await;
+    buy(&service, "sub_1", "price_pro", 3).await;
+    service.settled().await;
+    fault(&service, "PATCH", "/api/v1/licenses/", 1, "500").await;
+    change(&service, "sub_1", "price_pro", 4, 1).await;
+    service.settled().await;
+    service
 }
 
 /// Lets the minutes pass after which a license is looked at once more, and waits until it was.
@@ -130,21 +141,13 @@ async fn trouble_opens_the_circuit_and_a_probe_closes_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_is_done_minutes_after_it_was_given_up_is_noticed() {
-    let service = Service::start().await;
-    buy(&service, "sub_1", "price_pro", 3).await;
-    service.settled().await;
-    fault(&service, "PATCH", "/api/v1/licenses/", 1, "500").await;
-    change(&service, "sub_1", "price_pro", 4, 1).await;
-    service.settled().await;
+    let service = given_up_once().await;
     change(&service, "sub_1", "price_pro", 5, 2).await;
     service.settled().await;
     let license = service.sandbox.license(&order("sub_1")).await.unwrap();
     assert_eq!(license["max_activations"], json!(5));
     // The first request, given up as not done, is done now after all.
-    service
-        .sandbox
-        .control("POST", "/vendor-edit", &json!({"license_id": license["id"], "set": {"max_activations": 4}}))
-        .await;
+    edit(&service, "sub_1", json!({"max_activations": 4})).await;
     look_now(&service).await;
     eventually("the late change is undone", || async {
         let seats = service.sandbox.license(&order("sub_1")).await?["max_activations"].clone();
@@ -156,16 +159,10 @@ async fn a_request_that_is_done_minutes_after_it_was_given_up_is_noticed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_changed_in_these_minutes_is_reported_and_not_undone() {
-    let service = Service::start().await;
-    buy(&service, "sub_1", "price_pro", 3).await;
-    service.settled().await;
-    fault(&service, "PATCH", "/api/v1/licenses/", 1, "500").await;
-    change(&service, "sub_1", "price_pro", 4, 1).await;
-    service.settled().await;
+    let service = given_up_once().await;
     let license = service.sandbox.license(&order("sub_1")).await.unwrap();
     assert_eq!(license["max_activations"], json!(4), "it was done at the second attempt");
-    let by_hand = json!({"license_id": license["id"], "set": {"enabled": false}});
-    service.sandbox.control("POST", "/vendor-edit", &by_hand).await;
+    edit(&service, "sub_1", json!({"enabled": false})).await;
     let calls = service.sandbox.mutating().await.len();
     look_now(&service).await;
     service.settled().await;
@@ -179,8 +176,7 @@ async fn a_license_that_a_call_does_not_find_is_reported_as_deleted() {
     let service = Service::start().await;
     buy(&service, "sub_1", "price_pro", 3).await;
     service.settled().await;
-    let license = service.sandbox.license(&order("sub_1")).await.unwrap();
-    service.sandbox.control("POST", "/vendor-edit", &json!({"license_id": license["id"], "delete": true})).await;
+    edit(&service, "sub_1", Value::Null).await;
     change(&service, "sub_1", "price_pro", 4, 1).await;
     service.settled().await;
     let (_, drift) = service.get("/v1/drift").await;

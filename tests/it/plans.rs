@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::eventually;
 use crate::support::service::Service;
-use crate::support::shop::{buy, cancel, change, enabled, order, renew};
+use crate::support::shop::{buy, cancel, change, edit, enabled, order, renew};
 
 async fn propose(service: &Service) -> Value {
     let (status, plan) = service.admin("POST", "/v1/admin/plans", json!({"reason": "a look"})).await;
@@ -205,11 +205,7 @@ async fn the_command_line_plans_applies_and_sweeps() {
     assert!(text.contains("applied: 1 of 1 calls done"), "{text}");
     let (code, text, _) = run(&service, &["plan"]);
     assert_eq!((code, text.contains("nothing to do")), (Some(0), true), "{text}");
-    let license = service.sandbox.license(&order("sub_1")).await.unwrap()["id"].clone();
-    service
-        .sandbox
-        .control("POST", "/vendor-edit", &json!({"license_id": license, "set": {"max_activations": 9}}))
-        .await;
+    edit(&service, "sub_1", json!({"max_activations": 9})).await;
     let (code, json, said) = run(&service, &["sweep", "--json"]);
     assert_eq!(code, Some(0), "{said}");
     let swept: Value = serde_json::from_str(&json).unwrap();

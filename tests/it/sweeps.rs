@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::eventually;
 use crate::support::other::Other;
 use crate::support::service::Service;
-use crate::support::shop::{buy, change, enabled, order, renew};
+use crate::support::shop::{buy, change, edit, enabled, order, renew};
 
 async fn sweep(service: &Service, kind: &str) -> Value {
     let (status, asked) = service.admin("POST", "/v1/admin/sweeps", json!({"kind": kind, "reason": "a look"})).await;
@@ -26,16 +26,6 @@ async fn drift(service: &Service) -> Vec<(String, String)> {
     let mut found: Vec<_> = rows.iter().map(|r| (text(&r["order_id"]), text(&r["kind"]))).collect();
     found.sort();
     found
-}
-
-async fn edit(service: &Service, id: &str, set: Value) {
-    let license = service.sandbox.license(&order(id)).await.unwrap()["id"].clone();
-    let body = if set.is_null() {
-        json!({"license_id": license, "delete": true})
-    } else {
-        json!({"license_id": license, "set": set})
-    };
-    service.sandbox.control("POST", "/vendor-edit", &body).await;
 }
 
 /// An order made by somebody else, straight at LicenseSpring.

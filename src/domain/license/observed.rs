@@ -24,6 +24,19 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// The value of a field that an update sets, as it writes it. `None`: no field of an update.
+    #[must_use]
+    pub fn managed(&self, field: &str) -> Option<Value> {
+        match field {
+            "validity_period" => Some(json!(self.valid_until)),
+            "is_trial" => Some(json!(self.is_trial)),
+            "max_activations" => Some(json!(self.max_activations)),
+            "floating_users" => Some(json!(self.floating_users)),
+            "max_license_users" => Some(json!(self.max_license_users)),
+            _ => None,
+        }
+    }
+
     /// Takes over what an action of ours left in `seen`: every field that it sets, where its value
     /// is the one that is seen.
     pub(super) fn take_over(&mut self, action: &Action, seen: &Self) {
@@ -32,24 +45,23 @@ impl Observed {
             Action::Disable { .. } => self.enabled &= seen.enabled,
             Action::SetFeatures { features, .. } if *features == seen.features => self.features.clone_from(features),
             Action::Update { changes, .. } => {
-                let is_left = |field: &str, value: Value| changes.get(field) == Some(&value);
-                if is_left("validity_period", json!(seen.valid_until)) {
-                    self.valid_until = seen.valid_until;
-                }
-                if is_left("is_trial", json!(seen.is_trial)) {
-                    self.is_trial = seen.is_trial;
-                }
-                if is_left("max_activations", json!(seen.max_activations)) {
-                    self.max_activations = seen.max_activations;
-                }
-                if is_left("floating_users", json!(seen.floating_users)) {
-                    self.floating_users = seen.floating_users;
-                }
-                if is_left("max_license_users", json!(seen.max_license_users)) {
-                    self.max_license_users = seen.max_license_users;
+                for (field, value) in changes.as_object().into_iter().flatten() {
+                    if seen.managed(field).as_ref() == Some(value) {
+                        self.set_as(field, seen);
+                    }
                 }
             }
             Action::CreateOrder { .. } | Action::ResetDevices { .. } | Action::SetFeatures { .. } => {}
+        }
+    }
+    fn set_as(&mut self, field: &str, seen: &Self) {
+        match field {
+            "validity_period" => self.valid_until = seen.valid_until,
+            "is_trial" => self.is_trial = seen.is_trial,
+            "max_activations" => self.max_activations = seen.max_activations,
+            "floating_users" => self.floating_users = seen.floating_users,
+            "max_license_users" => self.max_license_users = seen.max_license_users,
+            _ => {}
         }
     }
 }

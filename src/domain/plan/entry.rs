@@ -171,15 +171,7 @@ fn created(body: &Value) -> Vec<Change> {
 }
 
 fn held(field: &str, observed: Option<&Observed>) -> Value {
-    let Some(observed) = observed else { return Value::Null };
-    match field {
-        "validity_period" => json!(observed.valid_until),
-        "is_trial" => json!(observed.is_trial),
-        "max_activations" => json!(observed.max_activations),
-        "floating_users" => json!(observed.floating_users),
-        "max_license_users" => json!(observed.max_license_users),
-        _ => Value::Null,
-    }
+    observed.and_then(|o| o.managed(field)).unwrap_or(Value::Null)
 }
 
 /// How two looks at one license differ, field by field: what was edited by hand.

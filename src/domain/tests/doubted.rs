@@ -2,22 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::planned::{intent, record, right};
 use super::*;
-use crate::domain::license::{Action, CallResult, Intent, LicenseRecord, Line, Observed, Outcome};
+use crate::domain::license::{CallResult, Outcome};
 
 fn seen(enabled: bool, seats: i64) -> Observed {
-    Observed {
-        license_id: 7,
-        enabled,
-        valid_until: None,
-        is_trial: false,
-        license_type: None,
-        product_code: None,
-        max_activations: Some(seats),
-        floating_users: None,
-        max_license_users: None,
-        features: Vec::new(),
-    }
+    Observed { enabled, max_activations: Some(seats), ..right(7) }
 }
 
 fn seats(n: i64) -> Action {
@@ -27,21 +17,7 @@ fn seats(n: i64) -> Action {
 /// The record after a call, and what became of it.
 fn called(record: LicenseRecord, action: Action, result: CallResult, observed: Option<Observed>) -> LicenseRecord {
     let n = record.intents + 1;
-    let intent = Intent {
-        order_id: record.order_id.clone(),
-        n,
-        line: record.line.clone(),
-        order_generation: 1,
-        action,
-        reason: "paid".to_owned(),
-        because: Vec::new(),
-        state_hash: String::new(),
-        rules_hash: String::new(),
-        destructive: false,
-        announced: false,
-        plan: None,
-        approved: false,
-    };
+    let intent = intent(&record, n, action);
     let mut record = LicenseRecord::with_intent(Some(record), intent, 2 * n, at("01-01"));
     let by_lookup = result != CallResult::Done;
     let order_id = record.order_id.clone();
@@ -52,10 +28,8 @@ fn called(record: LicenseRecord, action: Action, result: CallResult, observed: O
 
 /// A license of three seats that is on.
 fn held() -> LicenseRecord {
-    let line = Line { source: "s".into(), subscription_id: "sub".into(), product_code: "PRO".into(), ordinal: 1 };
-    let record = LicenseRecord::new(&line.order_id(1), line, 1);
     let created = Action::CreateOrder { body: Value::Null };
-    called(record, created, CallResult::Done, Some(seen(true, 3)))
+    called(record("PRO", 1, 1, None), created, CallResult::Done, Some(seen(true, 3)))
 }
 
 #[test]

@@ -41,10 +41,15 @@ pub(super) fn off_by_us(record: LicenseRecord) -> LicenseRecord {
 }
 
 fn opened(record: LicenseRecord) -> LicenseRecord {
-    let action = Action::Enable { license_id: 0 };
-    let intent = Intent {
+    let intent = intent(&record, 1, Action::Enable { license_id: 0 });
+    LicenseRecord { open: Some(OpenIntent { intent, recorded_at: at("03-01") }), ..record }
+}
+
+/// The n-th intent for the order of a record.
+pub(super) fn intent(record: &LicenseRecord, n: i64, action: Action) -> Intent {
+    Intent {
         order_id: record.order_id.clone(),
-        n: 1,
+        n,
         line: record.line.clone(),
         order_generation: record.order_generation,
         action,
@@ -56,8 +61,7 @@ fn opened(record: LicenseRecord) -> LicenseRecord {
         announced: false,
         plan: None,
         approved: false,
-    };
-    LicenseRecord { open: Some(OpenIntent { intent, recorded_at: at("03-01") }), ..record }
+    }
 }
 
 pub(super) fn month(status: Status, price: &str) -> Vec<Recorded> {

@@ -64,3 +64,14 @@ pub async fn cancel(service: &Service, id: &str) {
 pub async fn enabled(service: &Service) -> usize {
     service.sandbox.licenses().await.iter().filter(|l| l["enabled"] == true).count()
 }
+
+/// Edits the license of a subscription at LicenseSpring, by hand; null: deletes it.
+pub async fn edit(service: &Service, id: &str, set: Value) {
+    let license = service.sandbox.license(&order(id)).await.unwrap()["id"].clone();
+    let body = if set.is_null() {
+        json!({"license_id": license, "delete": true})
+    } else {
+        json!({"license_id": license, "set": set})
+    };
+    service.sandbox.control("POST", "/vendor-edit", &body).await;
+}
