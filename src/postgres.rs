@@ -1,5 +1,6 @@
 //! Postgres: connections, migrations, the private cluster, and what its errors mean.
 
+pub mod copy;
 pub mod embedded;
 pub mod migrate;
 pub mod pool;

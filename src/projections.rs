@@ -12,9 +12,6 @@ pub mod links;
 pub mod overrides;
 pub mod subscriptions;
 
-/// Rows from which on COPY is worth its round trips.
-const COPY_ROWS_MIN: usize = 256;
-
 /// Where a row belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {

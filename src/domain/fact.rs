@@ -4,6 +4,7 @@
 //! data only, so that the set of facts has one order however they arrived.
 
 use std::collections::BTreeMap;
+use std::ops::Not;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -12,6 +13,10 @@ use serde::{Deserialize, Serialize};
 use super::dates::Interval;
 use super::overrides::Override;
 use super::rows::Row;
+
+mod money;
+
+pub use money::{Dispute, DisputeStatus, Payment, PaymentLine, PaymentStatus, Purchase, Refund};
 
 /// The kind of thing a fact is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -202,35 +207,42 @@ pub struct Snapshot {
     /// The provider's word, verbatim.
     pub provider_status: String,
     /// The provider's word is final: nothing but the same word can follow it.
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub terminal: bool,
     /// `false`: test mode. Entitles nothing in a live source.
     pub livemode: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub customer_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub trial_end: Option<DateTime<Utc>>,
     /// When a scheduled cancellation takes effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pause_collection: Option<PauseCollection>,
     /// Sorted by `item_id`.
     pub items: Vec<Item>,
     /// `false`: the list was cut off (`has_more`); absence proves nothing.
     pub items_complete: bool,
     /// Where the provider's coverage is in the snapshot itself (FastSpring `next`): paid through here.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub paid_through: Option<DateTime<Utc>>,
     /// The provider's own version of the object, where it has one (Shopify `revision_id`): a
     /// lower one never replaces a higher one, whatever the clocks say.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<u64>,
     /// How long a payment lasts that does not say so itself (Shopify's billing policy).
-    #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<Interval>,
     /// Canceled in a way that leaves what was paid for: the provider has no cancellation at the
     /// end of a period (Shopify).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub runs_out: bool,
     /// The products are only named: what else a fuller snapshot said of the same ones stays
     /// (FastSpring, where a subscription is part of an order).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub named_only: bool,
 }
 
@@ -241,13 +253,17 @@ pub struct Item {
     pub item_id: String,
     pub product: ProductRef,
     /// Seats. `None`: the provider counts none (metered).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub quantity: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub period_start: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub period_end: Option<DateTime<Utc>>,
     /// Billed in arrears by use: its lines never count as coverage.
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub metered: bool,
     /// Bought once, not rented: covered without end by a payment that was not lost.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub one_off: bool,
 }
 
@@ -277,90 +293,6 @@ pub const INTEGRATION_KEYS: [&str; 7] = [
 /// The attribute that holds the features of a Shopify SKU, `Feature1:Feature2`.
 pub const SKU_FEATURES: &str = "features";
 
-/// The state of one payment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PaymentStatus {
-    Open,
-    Paid,
-    Failed,
-    Voided,
-    Uncollectible,
-}
-
-/// An invoice (Stripe) or rebill order (FastSpring) as it stood at the fact's instant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Payment {
-    pub payment_id: String,
-    pub status: PaymentStatus,
-    /// Amount paid, in minor units, where the provider says so.
-    pub amount_paid: Option<i64>,
-    pub lines: Vec<PaymentLine>,
-    /// What was bought, where subscriptions do not list it themselves (Shopify orders). Sorted
-    /// by `item_id`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub items: Vec<Item>,
-    /// Where it is an order of a shop: when it was made, and by whom.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub purchase: Option<Purchase>,
-}
-
-/// How an order of a shop came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Purchase {
-    /// What it buys is counted from here.
-    pub at: DateTime<Utc>,
-    /// Charged by a subscription app, not chosen by the buyer at a checkout.
-    pub renews: bool,
-    /// The order does not say when it was made: the instant is that of the telling, and the first
-    /// one stands.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_guess: bool,
-}
-
-/// One line of a payment: the time it buys for an item. Lines that give money back (a negative
-/// proration) buy none and are left out by the translators.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PaymentLine {
-    pub item_id: Option<String>,
-    /// The provider's price or product id, to find the item where `item_id` is absent.
-    pub price: Option<String>,
-    pub start: DateTime<Utc>,
-    pub end: DateTime<Utc>,
-    pub metered: bool,
-    pub proration: bool,
-}
-
-/// A refund or return.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refund {
-    pub refund_id: String,
-    /// Money really went back (a failed or cancelled refund restores).
-    pub succeeded: bool,
-    /// Minor units, where integers; compared only with the total of the same payment.
-    pub amount: Option<i64>,
-    /// The provider itself says that all of the payment went back.
-    pub full: bool,
-    /// Only these products of the order went back; empty: all.
-    pub products: Vec<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DisputeStatus {
-    /// A question, not a chargeback (Stripe `warning_*`).
-    Inquiry,
-    Open,
-    Won,
-    Lost,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dispute {
-    pub dispute_id: String,
-    pub status: DisputeStatus,
-}
-
 /// What is known of the buyer. Identity is the id, never the e-mail.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CustomerFacts {
@@ -389,6 +321,6 @@ pub struct Translation {
     /// The event's type is not one this provider's translator knows: stored and counted.
     pub unknown_type: bool,
     /// What the event should have said and did not, in plain words, with the fix.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<String>,
 }

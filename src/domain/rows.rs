@@ -15,7 +15,7 @@ use super::dates::rfc3339;
 use super::fact::{CustomerFacts, Entity, EntityKind, FactKey, Item, ProductRef, Snapshot, Status};
 use super::license::LicenseRecord;
 use super::rules::{Mapping, Rules};
-use super::state::{Provenance, Said, State};
+use super::state::{Provenance, Said, State, written};
 use super::terms::Terms;
 
 mod sighting;
@@ -104,6 +104,7 @@ impl Row {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowState {
     pub row: Row,
+    #[serde(serialize_with = "written::key")]
     pub key: FactKey,
     /// The event that said it first, and the last that said the same.
     pub event: i64,

@@ -21,6 +21,7 @@ use super::rows::RowState;
 
 mod hashed;
 mod provenance;
+pub(super) mod written;
 
 /// A fact with the position of the event that said it, in the source's journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,7 @@ pub struct Recorded {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said<T> {
     pub value: T,
+    #[serde(serialize_with = "written::key")]
     pub key: FactKey,
 }
 
@@ -41,6 +43,7 @@ pub struct Said<T> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentState {
     pub payment: Payment,
+    #[serde(serialize_with = "written::key")]
     pub key: FactKey,
     #[serde(default)]
     pub paid_at: Option<DateTime<Utc>>,
@@ -87,11 +90,14 @@ pub struct State {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rows: BTreeMap<String, RowState>,
     /// Edges between the entities above.
+    #[serde(serialize_with = "written::links")]
     pub links: BTreeSet<Link>,
+    #[serde(serialize_with = "written::last")]
     pub last: Option<FactKey>,
     /// Identities of the facts that had only their event's clock: heard again, they are no news.
     #[serde(default)]
     pub heard: BTreeSet<String>,
+    #[serde(serialize_with = "written::provenance")]
     pub provenance: BTreeMap<String, Provenance>,
 }
 

@@ -1,12 +1,9 @@
 //! What became of each event, and which events speak of an entity.
 
 use deadpool_postgres::{Client, GenericClient, Transaction};
-use futures_util::pin_mut;
-use tokio_postgres::binary_copy::BinaryCopyInWriter;
-use tokio_postgres::types::Type;
 
-use super::{COPY_ROWS_MIN, Place};
-use crate::postgres::{DbError, execute, query};
+use super::Place;
+use crate::postgres::{DbError, copy, execute, query};
 use crate::sql;
 
 /// `applied` · `recorded` · `unlinked` · `unknown_type` · `unreadable` · `quarantined`
@@ -71,24 +68,26 @@ pub async fn save(client: &impl GenericClient, place: Place, rows: &[EventRow]) 
 /// # Errors
 /// The database cannot be written, or one of them has a row.
 pub async fn save_first(tx: &Transaction<'_>, place: Place, rows: &[EventRow]) -> Result<(), DbError> {
-    const TYPES: [Type; 8] =
-        [Type::INT4, Type::INT4, Type::INT8, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT];
-    if rows.len() < COPY_ROWS_MIN {
+    if rows.len() < copy::ROWS_MIN {
         return save(tx, place, rows).await;
     }
-    let copy = tx.prepare_cached(sql!("projections/events/copy.sql")).await?;
-    let writer = BinaryCopyInWriter::new(tx.copy_in(&copy).await?, &TYPES);
-    pin_mut!(writer);
-    for row in rows {
-        let EventRow { position, status, entity, customer_id, subscription_id, error } = row;
-        let (generation, journal, status) = (&place.generation, &place.journal, status.as_str());
-        writer
-            .as_mut()
-            .write(&[generation, journal, position, &status, entity, customer_id, subscription_id, error])
-            .await?;
-    }
-    writer.finish().await?;
-    Ok(())
+    let cells: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            [
+                place.generation.into(),
+                place.journal.into(),
+                row.position.into(),
+                row.status.as_str().into(),
+                row.entity.as_deref().into(),
+                row.customer_id.as_deref().into(),
+                row.subscription_id.as_deref().into(),
+                row.error.as_deref().into(),
+            ]
+        })
+        .collect();
+    let statement = tx.prepare_cached(sql!("projections/events/copy.sql")).await?;
+    copy::rows(tx.copy_in(&statement).await?, &cells).await
 }
 
 /// Notes that events speak of entities.
@@ -119,15 +118,13 @@ pub async fn mention_first(client: &Client, place: Place, mentions: &[(String, i
 }
 
 async fn copy_mentions(client: &Client, place: Place, mentions: &[(String, i64)]) -> Result<(), DbError> {
-    const TYPES: [Type; 4] = [Type::INT4, Type::INT4, Type::TEXT, Type::INT8];
-    let copy = client.prepare_cached(sql!("projections/events/copy_mentions.sql")).await?;
-    let writer = BinaryCopyInWriter::new(client.copy_in(&copy).await?, &TYPES);
-    pin_mut!(writer);
-    for (entity, position) in mentions {
-        writer.as_mut().write(&[&place.generation, &place.journal, entity, position]).await?;
-    }
-    writer.finish().await?;
-    Ok(())
+    let Place { generation, journal } = place;
+    let cells: Vec<_> = mentions
+        .iter()
+        .map(|(entity, position)| [generation.into(), journal.into(), entity.as_str().into(), (*position).into()])
+        .collect();
+    let statement = client.prepare_cached(sql!("projections/events/copy_mentions.sql")).await?;
+    copy::rows(client.copy_in(&statement).await?, &cells).await
 }
 
 /// Which of these entities were heard of up to a position; `true`: known, by a fact or as the parent

@@ -2,16 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use deadpool_postgres::{GenericClient, Transaction};
-use futures_util::pin_mut;
 use tokio_postgres::Row;
-use tokio_postgres::binary_copy::BinaryCopyInWriter;
-use tokio_postgres::types::Type;
 
-use super::{COPY_ROWS_MIN, Place};
+use super::Place;
 use crate::domain::FOLD_VERSION;
 use crate::domain::state::State;
 use crate::parallel;
-use crate::postgres::{DbError, execute, query};
+use crate::postgres::{DbError, copy, execute, query};
 use crate::sql;
 
 /// A row as it was loaded.
@@ -99,10 +96,10 @@ pub async fn save(tx: &Transaction<'_>, place: Place, rows: &[Folded], now: Date
         states.into_iter().collect::<Result<_, _>>().map_err(|e| DbError::Corrupt(e.to_string()))?;
     let rows = rows.iter().zip(states.iter().map(String::as_str));
     let (first, held): (Vec<_>, Vec<_>) = rows.partition(|(row, _)| row.is_first);
-    if first.len() < COPY_ROWS_MIN {
+    if first.len() < copy::ROWS_MIN {
         return put(tx, place, &[first, held].concat(), now).await;
     }
-    copy(tx, place, &first, now).await?;
+    copy_first(tx, place, &first, now).await?;
     put(tx, place, &held, now).await
 }
 
@@ -157,57 +154,39 @@ async fn put(
 }
 
 /// Rows that are not there yet.
-async fn copy(tx: &Transaction<'_>, place: Place, rows: &[(&Folded, &str)], now: DateTime<Utc>) -> Result<(), DbError> {
-    const TYPES: [Type; 17] = [
-        Type::INT4,
-        Type::INT4,
-        Type::TEXT,
-        Type::TEXT,
-        Type::TEXT,
-        Type::BOOL,
-        Type::TEXT,
-        Type::TEXT,
-        Type::TEXT,
-        Type::TEXT,
-        Type::INT4,
-        Type::BOOL,
-        Type::BOOL,
-        Type::TIMESTAMPTZ,
-        Type::TIMESTAMPTZ,
-        Type::INT8,
-        Type::TIMESTAMPTZ,
-    ];
+async fn copy_first(
+    tx: &Transaction<'_>,
+    place: Place,
+    rows: &[(&Folded, &str)],
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
     const VERSION: i64 = 1;
+    let cells: Vec<_> = rows
+        .iter()
+        .map(|(row, state)| {
+            [
+                place.generation.into(),
+                place.journal.into(),
+                row.state.subscription_id.as_str().into(),
+                row.state.customer_id().into(),
+                row.book.as_deref().into(),
+                row.superseded.into(),
+                row.state.status().as_str().into(),
+                (*state).into(),
+                row.state_hash.as_str().into(),
+                row.fold_hash.as_str().into(),
+                FOLD_VERSION.into(),
+                row.unmapped.into(),
+                row.state.uncertain.into(),
+                row.next_transition_at.into(),
+                row.dirty.then_some(now).into(),
+                VERSION.into(),
+                Some(now).into(),
+            ]
+        })
+        .collect();
     let statement = tx.prepare_cached(sql!("projections/subscriptions/copy.sql")).await?;
-    let writer = BinaryCopyInWriter::new(tx.copy_in(&statement).await?, &TYPES);
-    pin_mut!(writer);
-    for (row, state) in rows {
-        let dirty_since = row.dirty.then_some(now);
-        writer
-            .as_mut()
-            .write(&[
-                &place.generation,
-                &place.journal,
-                &row.state.subscription_id,
-                &row.state.customer_id(),
-                &row.book,
-                &row.superseded,
-                &row.state.status().as_str(),
-                state,
-                &row.state_hash,
-                &row.fold_hash,
-                &FOLD_VERSION,
-                &row.unmapped,
-                &row.state.uncertain,
-                &row.next_transition_at,
-                &dirty_since,
-                &VERSION,
-                &now,
-            ])
-            .await?;
-    }
-    writer.finish().await?;
-    Ok(())
+    copy::rows(tx.copy_in(&statement).await?, &cells).await
 }
 
 /// Subscriptions whose next transition has come, locked for this transaction.

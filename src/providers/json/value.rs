@@ -149,6 +149,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
     }
 }
 
+/// Room for so many fields at once: providers' objects have from five to a hundred.
+const FIELDS_USUAL: usize = 16;
+
 struct AnyValue;
 
 impl<'de> Visitor<'de> for AnyValue {
@@ -195,7 +198,7 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Vec::new();
+        let mut fields = Vec::with_capacity(FIELDS_USUAL);
         while let Some((Key(key), value)) = entries.next_entry()? {
             fields.push((key, value));
         }
