@@ -316,6 +316,24 @@ CREATE TABLE control.plans (
 
 COMMENT ON TABLE control.plans IS 'Saved plans: the calls that would make licenses equal entitlements, to be looked at before they are made.';
 
+CREATE TABLE control.plans_due (
+    id bigint NOT NULL,
+    account text NOT NULL,
+    reason text NOT NULL,
+    taken_at timestamp with time zone
+);
+
+COMMENT ON TABLE control.plans_due IS 'Plans that a promotion owes: by account, until they are saved.';
+
+ALTER TABLE control.plans_due ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME control.plans_due_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE control.projection_tables (
     one boolean DEFAULT true NOT NULL,
     digest text NOT NULL,
@@ -613,6 +631,9 @@ ALTER TABLE ONLY control.live
 ALTER TABLE ONLY control.plan_entries
     ADD CONSTRAINT plan_entries_pkey PRIMARY KEY (plan, source, subscription_id, ordinal);
 
+ALTER TABLE ONLY control.plans_due
+    ADD CONSTRAINT plans_due_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY control.plans
     ADD CONSTRAINT plans_pkey PRIMARY KEY (id);
 
@@ -784,6 +805,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.live TO subledger_service;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.plan_entries TO subledger_service;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.plans TO subledger_service;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.plans_due TO subledger_service;
+
+GRANT USAGE ON SEQUENCE control.plans_due_id_seq TO subledger_service;
 
 GRANT SELECT ON TABLE control.projection_tables TO subledger_service;
 

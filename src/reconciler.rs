@@ -32,6 +32,7 @@ mod apply;
 pub mod budget;
 mod compare;
 mod doubt;
+pub mod owed;
 pub mod planning;
 mod sweep;
 mod watch;

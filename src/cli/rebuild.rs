@@ -238,5 +238,10 @@ fn report(args: &Args, done: &Done) {
     if differences.len() > SHOWN_MAX {
         println!("  … and {} more", differences.len() - SHOWN_MAX);
     }
-    println!("{}", if *promoted { "promoted" } else { "dropped (give --promote to swap it in)" });
+    let outcome = if *promoted {
+        "promoted; the service saves a plan of the calls that follow from it, and makes none by itself"
+    } else {
+        "dropped (give --promote to swap it in)"
+    };
+    println!("{outcome}");
 }

@@ -28,7 +28,7 @@ use crate::licensespring::Client;
 use crate::projections::generations;
 use crate::projector::{Projector, rebuild};
 use crate::providers::Refusal;
-use crate::reconciler::{self, Reconciler, Settings};
+use crate::reconciler::{self, Reconciler, Settings, owed};
 use crate::registry::Registry;
 use crate::telemetry;
 
@@ -88,6 +88,8 @@ pub(super) async fn serve(config: &Config, database: &Database, listener: TcpLis
     loops.spawn(rebuild::run(projector.clone(), stopped.clone()));
     for reconciler in reconcilers(config, &projector).await? {
         reconciler::announce(&reconciler.account, &reconciler.settings);
+        let (account, settings) = (reconciler.account.clone(), reconciler.settings.clone());
+        loops.spawn(owed::run(projector.clone(), account, settings, stopped.clone()));
         loops.spawn(reconciler.run(stopped.clone()));
     }
     let metrics = telemetry::meter::start()?;

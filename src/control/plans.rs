@@ -16,6 +16,9 @@ const ENTRIES_AT_ONCE: usize = 1_000;
 /// Entries that are read at once.
 pub const ENTRIES_MAX: i64 = 100_000;
 
+/// Who has taken a plan that is owed and not saved it for so long, in seconds, has died over it.
+const OWED_TAKEN_S: f64 = 600.0;
+
 /// A plan, without its entries.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -202,6 +205,44 @@ pub async fn hold(
     let closed = execute(&tx, sql!("schema/statements/plan_close_empty.sql"), &[&id]).await? == 1;
     tx.commit().await?;
     Ok((!closed).then_some(id))
+}
+
+/// Plans that an account is owed.
+#[derive(Debug, Clone)]
+pub struct Owed {
+    ids: Vec<i64>,
+    /// Why, by the last promotion.
+    pub reason: String,
+}
+
+/// Takes the plans that an account is owed; nobody else does so for [`OWED_TAKEN_S`] seconds. One
+/// plan does for all of them.
+///
+/// # Errors
+/// The database cannot be written.
+pub async fn take_owed(client: &impl GenericClient, account: &str) -> Result<Option<Owed>, DbError> {
+    let rows = query(client, sql!("schema/statements/plan_due_take.sql"), &[&account, &OWED_TAKEN_S]).await?;
+    let ids: Vec<i64> = rows.iter().map(|row| row.get("id")).collect();
+    let last = rows.iter().max_by_key(|row| row.get::<_, i64>("id"));
+    Ok(last.map(|last| Owed { reason: last.get("reason"), ids }))
+}
+
+/// They are saved, or nothing had to be.
+///
+/// # Errors
+/// The database cannot be written.
+pub async fn forget_owed(client: &impl GenericClient, owed: &Owed) -> Result<(), DbError> {
+    execute(client, sql!("schema/statements/plan_due_done.sql"), &[&owed.ids]).await?;
+    Ok(())
+}
+
+/// They could not be saved: somebody else may try.
+///
+/// # Errors
+/// The database cannot be written.
+pub async fn give_back_owed(client: &impl GenericClient, owed: &Owed) -> Result<(), DbError> {
+    execute(client, sql!("schema/statements/plan_due_give_back.sql"), &[&owed.ids]).await?;
+    Ok(())
 }
 
 /// Moves a plan from one of some states. `false`: it was in none of them.

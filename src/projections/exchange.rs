@@ -4,6 +4,7 @@
 use deadpool_postgres::{GenericClient, Transaction};
 
 use super::Place;
+use super::generations::owe_plans;
 use crate::postgres::{DbError, execute, query};
 use crate::sql;
 
@@ -41,13 +42,15 @@ pub async fn hold(tx: &Transaction<'_>, live: Place, staged: i32) -> Result<Opti
 }
 
 /// Exchanges a part of a journal's live rows with those of another generation, which keeps the
-/// old ones. Marks that wait for the reconciler stay with the live rows: it causes no call.
+/// old ones. Marks that wait for the reconciler stay with the live rows: it causes no call,
+/// but a plan of the calls that follow from it.
 ///
 /// # Errors
 /// The database cannot be written.
 pub async fn exchange(tx: &Transaction<'_>, live: Place, staged: i32, part: &Part) -> Result<(), DbError> {
     let marks = sql!("projections/subscriptions/carry_marks_of.sql");
     execute(tx, marks, &[&live.generation, &staged, &live.journal, &part.subscriptions]).await?;
+    owe_plans(tx, &format!("what follows from rows that were exchanged with those of generation {staged}")).await?;
     let (own, other) = (live.generation, staged);
     // A journal of no number is where the live rows wait until their place is free.
     let aside = -live.journal;

@@ -233,7 +233,8 @@ pub enum Promotion {
 }
 
 /// Swaps a generation in for the live one, in one transaction, at equal positions. Marks that
-/// wait for the reconciler are carried over, no others are made: a promotion causes no call.
+/// wait for the reconciler are carried over, no others are made: a promotion causes no call, but a
+/// plan of the calls that follow from it.
 ///
 /// # Errors
 /// The database cannot be written.
@@ -260,6 +261,7 @@ pub async fn promote(client: &mut deadpool_postgres::Client, generation: i32) ->
     }
     tx.execute(sql!("projections/subscriptions/carry_marks.sql"), &[&live, &generation]).await?;
     tx.execute(sql!("projections/subscriptions/carry_superseded.sql"), &[&live, &generation]).await?;
+    owe_plans(&tx, &format!("what follows from generation {generation}, which was promoted")).await?;
     tx.execute("UPDATE control.live SET generation = $1", &[&generation]).await?;
     tx.execute(
         "UPDATE control.generations SET state = 'dropped' WHERE state = 'previous' AND generation <> $1",
@@ -275,6 +277,12 @@ pub async fn promote(client: &mut deadpool_postgres::Client, generation: i32) ->
     tx.commit().await?;
     sweep(client).await?;
     Ok(Promotion::Promoted { previous: live })
+}
+
+/// Rows take others' place: each account is owed a plan of what follows.
+pub(super) async fn owe_plans(tx: &Transaction<'_>, reason: &str) -> Result<(), DbError> {
+    execute(tx, sql!("schema/statements/plan_due.sql"), &[&reason]).await?;
+    Ok(())
 }
 
 /// Gives a generation up and drops its rows.

@@ -103,9 +103,41 @@ impl Desk<'_> {
     /// # Errors
     /// The database cannot be used.
     pub async fn propose(&self, who: &str, reason: &str) -> Result<Plan, PlanError> {
+        let entries = self.needed(&self.client().await?).await?;
+        self.save(who, reason, &entries).await
+    }
+
+    /// Saves the plan that the account is owed since rows were promoted, if anything follows from them.
+    ///
+    /// # Errors
+    /// The database cannot be used; the plan stays owed.
+    pub async fn propose_owed(&self) -> Result<Option<Plan>, PlanError> {
+        let client = self.client().await?;
+        let Some(owed) = plans::take_owed(&client, &self.account.name).await? else { return Ok(None) };
+        match self.save_owed(&client, &owed.reason).await {
+            Ok(saved) => {
+                plans::forget_owed(&client, &owed).await?;
+                Ok(saved)
+            }
+            Err(e) => {
+                plans::give_back_owed(&client, &owed).await?;
+                Err(e)
+            }
+        }
+    }
+
+    async fn save_owed(&self, client: &Client, reason: &str) -> Result<Option<Plan>, PlanError> {
+        const WHO: &str = "subledger";
+        let entries = self.needed(client).await?;
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        self.save(WHO, reason, &entries).await.map(Some)
+    }
+
+    async fn save(&self, who: &str, reason: &str, entries: &[Entry]) -> Result<Plan, PlanError> {
         let mut client = self.client().await?;
-        let entries = self.needed(&client).await?;
-        let id = plans::create(&mut client, &self.account.name, who, reason, &entries).await?;
+        let id = plans::create(&mut client, &self.account.name, who, reason, entries).await?;
         self.find(&client, id).await
     }
 

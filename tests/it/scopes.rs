@@ -275,3 +275,63 @@ async fn the_command_line_rebuilds_a_part_too() {
     service.settled().await;
     assert_eq!(service.sandbox.mutating().await.len(), 2, "the purchases, and nothing else");
 }
+
+/// What was folded anew may call for calls that nobody has asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_plan_after_a_promotion_is_saved_for_a_look() {
+    let service = Service::start().await;
+    buy(&service, "sub_1").await;
+    buy(&service, "sub_2").await;
+    service.settled().await;
+    let proposed = async || {
+        let (_, listed) = service.admin("GET", "/v1/admin/plans", Value::Null).await;
+        listed["plans"].as_array().unwrap().clone()
+    };
+    // Nothing follows from rows that say the same.
+    let id = start(&service, json!({}), "when_equal").await;
+    until(&service, &id, "promoted").await;
+    let owed = "SELECT count(*) FROM control.plans_due";
+    eventually("no plan is owed", || async {
+        let owed: i64 = service.database.service().await.query_one(owed, &[]).await.unwrap().get(0);
+        (owed == 0).then_some(())
+    })
+    .await;
+    assert_eq!(proposed().await, Vec::<Value>::new());
+
+    // A renewal that an older build had overlooked: the row is folded, and nobody is told to compare it.
+    for (scope, subscription) in [(json!({}), "sub_1"), (json!({"source": "stripe-main"}), "sub_2")] {
+        let mode = |mode: &str| json!({"mode": mode, "reason": "a test"});
+        assert_eq!(service.admin("POST", "/v1/admin/reconciler", mode("frozen")).await.0, 200);
+        let now = chrono::Utc::now().timestamp();
+        pay(&service, subscription, 2, (now + 30 * DAY, now + 60 * DAY)).await;
+        let client = service.database.service().await;
+        let overlook = "UPDATE projection.subscriptions SET dirty_since = NULL WHERE subscription_id = $1 AND dirty_since IS NOT NULL";
+        eventually("the renewal is folded", || async {
+            (client.execute(overlook, &[&subscription]).await.unwrap() > 0).then_some(())
+        })
+        .await;
+        assert_eq!(service.admin("POST", "/v1/admin/reconciler", mode("continuous")).await.0, 200);
+        let calls = service.sandbox.mutating().await.len();
+        let before = proposed().await.len();
+        let id = start(&service, scope, "manual").await;
+        until(&service, &id, "ready").await;
+        act(&service, &id, "promote").await;
+        let plans = eventually("a plan is saved", || async {
+            let plans = proposed().await;
+            (plans.len() > before).then_some(plans)
+        })
+        .await;
+        let plan = &plans[0];
+        assert_eq!((&plan["state"], &plan["who"]), (&json!("proposed"), &json!("subledger")), "{plan}");
+        assert!(plan["reason"].as_str().unwrap().starts_with("what follows from"), "{plan}");
+        assert_eq!((&plan["summary"]["update"], &plan["calls"]), (&json!(1), &json!(1)), "{plan}");
+        service.settled().await;
+        assert_eq!(service.sandbox.mutating().await.len(), calls, "nobody has looked at it yet");
+        let apply = format!("/v1/admin/plans/{}/apply", plan["id"].as_str().unwrap());
+        assert_eq!(service.admin("POST", &apply, json!({"reason": "looked at"})).await.0, 202);
+        eventually("the call is made", || async {
+            (service.sandbox.mutating().await.len() == calls + 1).then_some(())
+        })
+        .await;
+    }
+}
