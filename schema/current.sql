@@ -587,6 +587,7 @@ CREATE TABLE projection.subscriptions (
     journal integer NOT NULL,
     subscription_id text NOT NULL,
     customer_id text,
+    buyer text,
     book text,
     superseded boolean NOT NULL,
     status text NOT NULL,

@@ -4,6 +4,7 @@ CREATE TABLE projection.subscriptions (
     journal            int4 NOT NULL,
     subscription_id    text NOT NULL,
     customer_id        text,
+    buyer              text,
     book               text,
     superseded         bool NOT NULL,
     status             text NOT NULL,

@@ -303,6 +303,16 @@ pub struct CustomerFacts {
     pub deleted: bool,
 }
 
+impl CustomerFacts {
+    /// All of it that names somebody, in lower case.
+    #[must_use]
+    pub fn words(&self) -> Option<String> {
+        let words = [&self.email, &self.first_name, &self.last_name, &self.company].into_iter().flatten();
+        let words: Vec<String> = words.map(|word| word.to_lowercase()).collect();
+        (!words.is_empty()).then(|| words.join(" "))
+    }
+}
+
 /// A product or price of the provider, for whoever writes the catalog.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proposal {

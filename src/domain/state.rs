@@ -304,6 +304,13 @@ impl State {
             .unwrap_or_default()
     }
 
+    /// What a buyer is looked for by, in lower case: addresses, names, companies.
+    #[must_use]
+    pub fn buyer(&self) -> Option<String> {
+        let words: Vec<String> = self.customers.values().filter_map(|said| said.value.words()).collect();
+        (!words.is_empty()).then(|| words.join("\n"))
+    }
+
     /// When the provider deleted the customer.
     #[must_use]
     pub fn customer_deleted_at(&self) -> Option<DateTime<Utc>> {

@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, web};
 use deadpool_postgres::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio_postgres::types::ToSql;
 
 use super::auth::Auditor;
 use super::{Problem, Shared, joins, view};
@@ -26,7 +27,8 @@ pub(super) struct Filter {
     limit: Option<String>,
 }
 
-/// Customers whose id begins with the query, or who have a subscription or e-mail of that name.
+/// Customers whose id begins with the query, who have a subscription of that name, or of whom it is
+/// part of the e-mail address, the name or the company.
 pub(super) async fn list(app: Shared, _: Auditor, filter: web::Query<Filter>) -> Result<HttpResponse, Problem> {
     let limit = view::limit(filter.limit.as_deref())?;
     let room = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -39,6 +41,7 @@ pub(super) async fn list(app: Shared, _: Auditor, filter: web::Query<Filter>) ->
         view::source(&app, name)?;
     }
     let text = view::present(filter.query.as_deref());
+    let lower = text.map(str::to_lowercase);
     let client = app.projector.pool.get().await?;
     let mut found: Vec<Value> = Vec::new();
     let sources = app.projector.registry.sources.values();
@@ -46,7 +49,8 @@ pub(super) async fn list(app: Shared, _: Auditor, filter: web::Query<Filter>) ->
         let place = view::live(&client, source.journal).await?;
         let after = if source.name == from_source { after } else { "" };
         let statement = sql!("projections/subscriptions/customers.sql");
-        let rows = query(&client, statement, &[&place.generation, &place.journal, &after, &(limit + 1), &text]).await?;
+        let params: [&(dyn ToSql + Sync); 6] = [&place.generation, &place.journal, &after, &(limit + 1), &text, &lower];
+        let rows = query(&client, statement, &params).await?;
         found.extend(rows.iter().map(|row| {
             json!({
                 "source": source.name,

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::auth::Auditor;
 use super::view::Places;
@@ -22,9 +23,11 @@ use crate::sql;
 /// Content types a body is given back under; anything else is a download of bytes.
 const CONTENT_TYPES: [&str; 4] = ["application/json", "text/xml", "application/xml", "text/plain"];
 
+/// Not read yet.
+const PENDING: &str = "pending";
 /// What an event can have come to.
 const STATUSES: [&str; 8] =
-    ["applied", "recorded", "unmapped", "unlinked", "unknown_type", "unreadable", "quarantined", "pending"];
+    ["applied", "recorded", "unmapped", "unlinked", "unknown_type", "unreadable", "quarantined", PENDING];
 
 #[derive(Deserialize)]
 pub(super) struct Filter {
@@ -105,28 +108,29 @@ async fn page(
         None => journal::tail(client, journal.id).await? + 1,
     };
     cursor.insert(journal.name.clone(), start);
-    let statement =
-        if ascending { sql!("projections/events/list_asc.sql") } else { sql!("projections/events/list_desc.sql") };
-    let text = |t: &Option<String>| view::present(t.as_deref()).map(ToOwned::to_owned);
-    let rows = query(
-        client,
-        statement,
-        &[
-            &place.generation,
-            &journal.id,
-            &start,
-            &(limit + 1),
-            &text(&filter.event_type),
-            &text(&filter.customer),
-            &text(&filter.subscription),
-            &text(&filter.status),
-            &view::instant("received_after", filter.received_after.as_deref())?,
-            &view::instant("received_before", filter.received_before.as_deref())?,
-            &view::instant("occurred_after", filter.occurred_after.as_deref())?,
-            &view::instant("occurred_before", filter.occurred_before.as_deref())?,
-        ],
-    )
-    .await?;
+    let [kind, customer, subscription, status] =
+        [&filter.event_type, &filter.customer, &filter.subscription, &filter.status]
+            .map(|text| view::present(text.as_deref()));
+    let received_after = view::instant("received_after", filter.received_after.as_deref())?;
+    let received_before = view::instant("received_before", filter.received_before.as_deref())?;
+    let occurred_after = view::instant("occurred_after", filter.occurred_after.as_deref())?;
+    let occurred_before = view::instant("occurred_before", filter.occurred_before.as_deref())?;
+    let at: [&(dyn ToSql + Sync); 5] = [&place.generation, &journal.id, &start, &(limit + 1), &kind];
+    let when: [&(dyn ToSql + Sync); 4] = [&received_after, &received_before, &occurred_after, &occurred_before];
+    let is_pending = status == Some(PENDING);
+    let rows = if customer.is_none() && subscription.is_none() && (status.is_none() || is_pending) {
+        let statement =
+            if ascending { sql!("projections/events/list_asc.sql") } else { sql!("projections/events/list_desc.sql") };
+        query(client, statement, &[&at[..], &[&is_pending], &when].concat()).await?
+    } else {
+        // Asked by what became of them, few of many are found without a look at the others.
+        let statement = if ascending {
+            sql!("projections/events/list_of_asc.sql")
+        } else {
+            sql!("projections/events/list_of_desc.sql")
+        };
+        query(client, statement, &[&at[..], &[&customer, &subscription, &status], &when].concat()).await?
+    };
     Ok(rows.iter().map(|row| listed(journal, row)).collect())
 }
 
@@ -147,7 +151,7 @@ fn listed(journal: &Journal, row: &Row) -> Listed {
         "mode": mode(row.get("livemode")),
         "customer_id": row.get::<_, Option<String>>("customer_id"),
         "subscription_id": row.get::<_, Option<String>>("subscription_id"),
-        "status": if own && status == "pending" { "recorded".to_owned() } else { status },
+        "status": if own && status == PENDING { "recorded".to_owned() } else { status },
         "error": row.get::<_, Option<String>>("error"),
     });
     Listed { journal: journal.name.clone(), position, recorded_at: row.get("recorded_at"), shown }
@@ -175,7 +179,7 @@ pub(super) async fn one(app: Shared, _: Auditor, path: web::Path<(String, i64)>)
     let copies =
         query_opt(&client, sql!("schema/statements/duplicates_of.sql"), &[&journal.id, &event.position]).await?;
     let own = journal.kind != JournalKind::Source;
-    let pending = if own { "recorded" } else { "pending" };
+    let pending = if own { "recorded" } else { PENDING };
     let text = |name: &str| row.as_ref().and_then(|r| r.get::<_, Option<String>>(name));
     let count = |name: &str| copies.as_ref().map_or(0, |r| r.get::<_, i64>(name));
     let (facts, entities) = meaning_of(&app, &journal, &event);

@@ -34,6 +34,8 @@ pub struct Folded {
     pub book: Option<String>,
     /// Another chain of its book has taken it in: it is there for its licenses alone.
     pub superseded: bool,
+    /// What its buyer is looked for by.
+    pub buyer: Option<String>,
     /// There is no row of it yet.
     pub is_first: bool,
 }
@@ -127,6 +129,7 @@ async fn put(
     let dirty: Vec<bool> = rows.iter().map(|r| r.dirty).collect();
     let superseded: Vec<bool> = rows.iter().map(|r| r.superseded).collect();
     let books: Vec<Option<&str>> = rows.iter().map(|r| r.book.as_deref()).collect();
+    let buyers: Vec<Option<&str>> = rows.iter().map(|r| r.buyer.as_deref()).collect();
     execute(
         client,
         sql!("projections/subscriptions/save.sql"),
@@ -147,6 +150,7 @@ async fn put(
             &now,
             &books,
             &superseded,
+            &buyers,
         ],
     )
     .await?;
@@ -169,6 +173,7 @@ async fn copy_first(
                 place.journal.into(),
                 row.state.subscription_id.as_str().into(),
                 row.state.customer_id().into(),
+                row.buyer.as_deref().into(),
                 row.book.as_deref().into(),
                 row.superseded.into(),
                 row.state.status().as_str().into(),

@@ -146,6 +146,7 @@ pub(super) fn row(state: State, before: Option<&str>, source: &Source, rules: &R
         dirty: before.is_none_or(|hash| hash != state_hash),
         unmapped: !deserved.unmapped.is_empty(),
         next_transition_at: deserved.next_transition_at,
+        buyer: state.buyer(),
         state_hash,
         fold_hash,
         state,

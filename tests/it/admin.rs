@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::eventually;
 use crate::support::service::Service;
 use crate::support::shop;
-use crate::support::stripe::{DAY, event, subscription};
+use crate::support::stripe::{DAY, event, invoice, subscription};
 
 async fn buy(service: &Service, id: &str) {
     shop::buy(service, id, "price_pro", 1).await;
@@ -78,12 +78,23 @@ async fn customers_show_what_they_have_and_their_timeline_mixes_events_and_calls
     service.settled().await;
     let (_, found) = service.get("/v1/customers?query=sub_1@example").await;
     assert_eq!(found["customers"][0]["customer_id"], json!("cus_sub_1"), "{found}");
+    let named = json!({"id": "cus_sub_1", "object": "customer", "email": "sub_1@example.com", "name": "Zoë Ångström"});
+    let named = event("evt_named", "customer.updated", chrono::Utc::now().timestamp() + 1, &named, None);
+    service.post("stripe-main", named.to_string().as_bytes()).await;
+    service.settled().await;
+    for (query, customers) in
+        [("%C3%85NGSTR%C3%96M", 1), ("zo%C3%AB%20%C3%A5ng", 1), ("SUB_1@EX", 1), ("cus_sub", 1), ("evt_named", 0)]
+    {
+        let (_, found) = service.get(&format!("/v1/customers?query={query}")).await;
+        assert_eq!(found["customers"].as_array().map(Vec::len), Some(customers), "{query}: {found}");
+    }
     let (status, one) = service.get("/v1/customers/stripe-main/cus_sub_1").await;
     assert_eq!(status, 200);
     assert_eq!(one["licenses"][0]["order_id"], json!("stripe-main:sub_1:PRO"), "{one}");
     let (_, line) = service.get("/v1/customers/stripe-main/cus_sub_1/timeline").await;
     let kinds: Vec<&str> = line["timeline"].as_array().unwrap().iter().map(|m| m["type"].as_str().unwrap()).collect();
-    let expected = ["outcome", "intent", "invoice.paid", "customer.subscription.created", "config_adopted"];
+    let expected =
+        ["customer.updated", "outcome", "intent", "invoice.paid", "customer.subscription.created", "config_adopted"];
     assert_eq!(kinds, expected, "{line}");
 }
 
@@ -129,4 +140,74 @@ async fn what_needs_a_person_is_listed_with_its_fix_and_counted() {
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
+}
+
+/// Whether the log is read from its events or from what became of them: the same events are listed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_lists_what_the_whole_list_has_of_it() {
+    let service = Service::start().await;
+    let now = chrono::Utc::now().timestamp();
+    let mut bodies = vec!["not json".to_owned()];
+    for (n, price) in ["price_pro", "price_nobody_mapped", "price_pro"].into_iter().enumerate() {
+        let id = format!("sub_{n}");
+        let held = subscription(&id, "active", price, 1, (now, now + 30 * DAY));
+        bodies.push(event(&format!("evt_{n}"), "customer.subscription.created", now, &held, None).to_string());
+        let paid = invoice(&format!("in_{n}"), &id, "paid", price, (now, now + 30 * DAY));
+        bodies.push(event(&format!("evt_paid_{n}"), "invoice.paid", now, &paid, None).to_string());
+    }
+    let refunded = json!({"id": "ch_1", "object": "charge", "payment_intent": "pi_1", "amount": 5, "amount_refunded": 5, "refunded": true});
+    bodies.push(event("evt_l", "charge.refunded", now, &refunded, None).to_string());
+    bodies.push(event("evt_new", "a.type.of.tomorrow", now, &json!({"id": "x_1", "object": "x"}), None).to_string());
+    for body in &bodies {
+        service.post("stripe-main", body.as_bytes()).await;
+    }
+    service.settled().await;
+    let list = async |query: &str| -> Vec<Value> {
+        let (status, listed) = service.get(&format!("/v1/events?limit=1000&{query}")).await;
+        assert_eq!(status, 200, "{query}: {listed}");
+        listed["events"].as_array().unwrap().clone()
+    };
+    let mut found = std::collections::BTreeSet::new();
+    for order in ["asc", "desc"] {
+        let all = list(&format!("order={order}")).await;
+        assert!(all.len() > bodies.len(), "{all:?}");
+        for (name, field) in
+            [("status", "status"), ("subscription", "subscription_id"), ("customer", "customer_id"), ("type", "type")]
+        {
+            let values: std::collections::BTreeSet<&str> = all.iter().filter_map(|e| e[field].as_str()).collect();
+            for value in values {
+                let expected: Vec<Value> = all.iter().filter(|e| e[field] == value).cloned().collect();
+                assert_eq!(list(&format!("order={order}&{name}={value}")).await, expected, "{name}={value}");
+                found.insert(value.to_owned());
+                let paid: Vec<Value> = expected.into_iter().filter(|e| e["type"] == "invoice.paid").collect();
+                if name != "type" {
+                    assert_eq!(list(&format!("order={order}&{name}={value}&type=invoice.paid")).await, paid);
+                }
+            }
+        }
+        assert_eq!(list(&format!("order={order}&status=pending")).await, Vec::<Value>::new());
+    }
+    for status in ["applied", "recorded", "unmapped", "unlinked", "unknown_type", "unreadable"] {
+        assert!(found.contains(status), "no event is {status}: {found:?}");
+    }
+}
+
+/// Posted while the checkpoints are held, as by another instance: it waits to be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_read_yet_is_pending() {
+    let service = Service::start().await;
+    service.settled().await;
+    let mut client = service.database.service().await;
+    let held = client.transaction().await.unwrap();
+    held.execute("SELECT 1 FROM control.checkpoints FOR UPDATE", &[]).await.unwrap();
+    let unknown = event("evt_1", "a.type.of.tomorrow", 1, &json!({"id": "x_1", "object": "x"}), None);
+    service.post("stripe-main", unknown.to_string().as_bytes()).await;
+    let pending = async || {
+        let (_, listed) = service.get("/v1/events?status=pending").await;
+        listed["events"].as_array().unwrap().iter().map(|e| e["external_id"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(pending().await, ["evt_1"]);
+    held.rollback().await.unwrap();
+    service.settled().await;
+    assert_eq!(pending().await, Vec::<Value>::new());
 }
