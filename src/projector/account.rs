@@ -46,6 +46,9 @@ pub(super) async fn project(
         });
     }
     fold.save(client, place, registry, now).await?;
+    let mentions: Vec<(String, i64)> =
+        rows.iter().filter_map(|row| Some((row.entity.clone()?, row.position))).collect();
+    events::mention(client, place, &mentions).await?;
     events::save(client, place, &rows).await
 }
 
