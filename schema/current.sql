@@ -726,6 +726,8 @@ CREATE INDEX events_attention ON ONLY projection.events USING btree (journal, st
 
 CREATE INDEX events_customer ON ONLY projection.events USING btree (journal, customer_id, "position");
 
+CREATE INDEX events_incomplete ON ONLY projection.events USING btree (journal, "position") WHERE ((status = ANY (ARRAY['applied'::text, 'recorded'::text])) AND (error IS NOT NULL));
+
 CREATE INDEX events_subscription ON ONLY projection.events USING btree (journal, subscription_id, "position");
 
 CREATE INDEX licenses_drifted ON ONLY projection.licenses USING btree (journal, order_id) WHERE drifted;

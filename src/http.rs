@@ -119,6 +119,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(at("/v1/customers/{source}/{customer}/timeline", [get(timeline::show)]))
         .service(at("/v1/quarantine", [get(lists::quarantine)]))
         .service(at("/v1/unmapped", [get(lists::unmapped)]))
+        .service(at("/v1/incomplete", [get(lists::incomplete)]))
         .service(at("/v1/unlinked", [get(lists::unlinked)]))
         .service(at("/v1/refusals", [get(lists::refusals)]))
         .service(at("/v1/parked", [get(parked::list)]))

@@ -13,6 +13,7 @@ CREATE TABLE projection.events (
 CREATE INDEX events_subscription ON projection.events (journal, subscription_id, position);
 CREATE INDEX events_customer ON projection.events (journal, customer_id, position);
 CREATE INDEX events_attention ON projection.events (journal, status, position) WHERE status NOT IN ('applied', 'recorded');
+CREATE INDEX events_incomplete ON projection.events (journal, position) WHERE status IN ('applied', 'recorded') AND error IS NOT NULL;
 
 -- Which events speak of an entity, so that a subscription can be folded again from its bytes.
 CREATE TABLE projection.mentions (

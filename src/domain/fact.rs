@@ -322,6 +322,9 @@ pub struct Proposal {
     pub active: bool,
 }
 
+/// Between what an event lacks and what is to be done about it.
+pub const LACK_ENDS: &str = ": ";
+
 /// What one event came to: facts, edges, and whether it was understood.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Translation {
@@ -330,7 +333,7 @@ pub struct Translation {
     pub links: Vec<Link>,
     /// The event's type is not one this provider's translator knows: stored and counted.
     pub unknown_type: bool,
-    /// What the event should have said and did not, in plain words, with the fix.
+    /// What the event should have said and did not, in plain words, [`LACK_ENDS`], and the fix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<String>,
 }

@@ -11,6 +11,7 @@ use super::view::Places;
 use super::{Problem, Shared, view, webhooks};
 use crate::config::FIELD_NAMES;
 use crate::domain::dates::rfc3339;
+use crate::domain::fact::LACK_ENDS;
 use crate::domain::rules::Rules;
 use crate::domain::state::State;
 use crate::domain::terms::Terms;
@@ -99,16 +100,26 @@ fn fix_of(code: &str) -> &'static str {
     }
 }
 
+const NEEDING_ATTENTION: &str = sql!("projections/events/needing_attention.sql");
+const INCOMPLETE: &str = sql!("projections/events/incomplete.sql");
+
 /// What events of several sources are merged by: when we recorded it, source, position.
 type When = (DateTime<Utc>, String, i64);
 
-/// Events of these statuses over all sources, newest first.
+/// An event that needs a person.
+struct Attention<'a> {
+    event: &'a str,
+    status: &'a str,
+    error: Option<&'a str>,
+}
+
+/// Events of these statuses over all sources, newest first; of each its reason and fix.
 async fn attention(
     app: &Shared,
     name: &str,
     page: &Page,
-    statuses: &[&str],
-    fix: impl Fn(&str, &str) -> String,
+    (statement, statuses): (&str, &[&str]),
+    said: impl Fn(&Attention<'_>) -> (String, String),
 ) -> Result<HttpResponse, Problem> {
     let limit = page.limit()?;
     let mut places: Places = page.place()?;
@@ -117,13 +128,14 @@ async fn attention(
     for source in app.projector.registry.sources.values() {
         let place = view::live(&client, source.journal).await?;
         let before = view::start(&client, &mut places, &source.name, source.journal).await?;
-        let statement = sql!("projections/events/needing_attention.sql");
         let params: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
             [&place.generation, &place.journal, &statuses, &(limit + 1), &before];
         for row in query(&client, statement, &params).await? {
             let received_at: DateTime<Utc> = row.get("received_at");
             let (status, position): (String, i64) = (row.get("status"), row.get("position"));
             let event = format!("{}/{position}", source.name);
+            let error: Option<&str> = row.get("error");
+            let (reason, fix) = said(&Attention { event: &event, status: &status, error });
             let shown = json!({
                 "event": event,
                 "source": source.name,
@@ -133,8 +145,8 @@ async fn attention(
                 "status": status,
                 "received_at": rfc3339(received_at),
                 "age_seconds": (Utc::now() - received_at).num_seconds(),
-                "reason": row.get::<_, Option<String>>("error").unwrap_or_else(|| reason_of(&status).to_owned()),
-                "fix": fix(&status, &event),
+                "reason": reason,
+                "fix": fix,
             });
             found.push(((row.get("recorded_at"), source.name.clone(), position), shown));
         }
@@ -148,29 +160,40 @@ async fn attention(
     Ok(answer(name, found, limit, next))
 }
 
-fn reason_of(status: &str) -> &'static str {
-    match status {
-        "unlinked" => "it speaks of a payment, refund or dispute that no known subscription has",
-        _ => "it could not be read",
-    }
-}
-
 /// Events that could not be read or translated.
 pub(super) async fn quarantine(app: Shared, _: Auditor, page: web::Query<Page>) -> Result<HttpResponse, Problem> {
-    let fix = |status: &str, event: &str| match status {
-        "unreadable" => "look at the body: it is well signed but not what this provider sends".to_owned(),
-        _ => format!("the bytes are kept: after an upgrade that reads them, POST /v1/admin/quarantine/{event}/retry"),
+    let said = |of: &Attention<'_>| {
+        let fix = match of.status {
+            "unreadable" => "look at the body: it is well signed but not what this provider sends".to_owned(),
+            _ => format!(
+                "the bytes are kept: after an upgrade that reads them, POST /v1/admin/quarantine/{}/retry",
+                of.event
+            ),
+        };
+        (of.error.unwrap_or("it could not be read").to_owned(), fix)
     };
-    attention(&app, "quarantine", &page, &["quarantined", "unreadable"], fix).await
+    attention(&app, "quarantine", &page, (NEEDING_ATTENTION, &["quarantined", "unreadable"]), said).await
 }
 
 /// Payments, refunds and disputes whose subscription is not known yet.
 pub(super) async fn unlinked(app: Shared, _: Auditor, page: web::Query<Page>) -> Result<HttpResponse, Problem> {
-    let fix = |_: &str, _: &str| {
-        "nothing: it lands by itself when the linking event arrives; until then no subscription is changed by it"
-            .to_owned()
+    let said = |of: &Attention<'_>| {
+        let reason = of.error.unwrap_or("it speaks of a payment, refund or dispute that no known subscription has");
+        let fix =
+            "nothing: it lands by itself when the linking event arrives; until then no subscription is changed by it";
+        (reason.to_owned(), fix.to_owned())
     };
-    attention(&app, "unlinked", &page, &["unlinked"], fix).await
+    attention(&app, "unlinked", &page, (NEEDING_ATTENTION, &["unlinked"]), said).await
+}
+
+/// Events that were understood as far as they go, and lack what decides.
+pub(super) async fn incomplete(app: Shared, _: Auditor, page: web::Query<Page>) -> Result<HttpResponse, Problem> {
+    let said = |of: &Attention<'_>| {
+        let error = of.error.unwrap_or_default();
+        let (reason, fix) = error.split_once(LACK_ENDS).unwrap_or((error, "look at the event"));
+        (reason.to_owned(), fix.to_owned())
+    };
+    attention(&app, "incomplete", &page, (INCOMPLETE, &["applied", "recorded"]), said).await
 }
 
 /// Products that no catalog rule maps, each with the lines of configuration that would.

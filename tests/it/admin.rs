@@ -117,7 +117,9 @@ async fn what_needs_a_person_is_listed_with_its_fix_and_counted() {
         &json!({"id": "ch_1", "object": "charge", "payment_intent": "pi_1", "amount": 5, "amount_refunded": 5, "refunded": true}),
         None,
     );
-    for body in [unmapped.to_string(), unlinked.to_string(), "not json".to_owned()] {
+    let unnamed = json!({"id": "cs_1", "object": "checkout.session", "mode": "payment", "payment_status": "paid", "status": "complete", "customer": "cus_1", "metadata": {}});
+    let unnamed = event("evt_c", "checkout.session.completed", now, &unnamed, None);
+    for body in [unmapped.to_string(), unlinked.to_string(), "not json".to_owned(), unnamed.to_string()] {
         service.post("stripe-main", body.as_bytes()).await;
     }
     service.settled().await;
@@ -128,13 +130,18 @@ async fn what_needs_a_person_is_listed_with_its_fix_and_counted() {
     );
     let (_, list) = service.get("/v1/unlinked").await;
     assert_eq!(list["unlinked"][0]["entity"], json!("ch:ch_1"), "{list}");
+    let (_, list) = service.get("/v1/incomplete").await;
+    let lacking = &list["incomplete"][0];
+    assert_eq!((&lacking["external_id"], &list["incomplete"][1]), (&json!("evt_c"), &Value::Null), "{list}");
+    assert_eq!(lacking["reason"], json!("the purchase does not say what was bought"));
+    assert!(lacking["fix"].as_str().unwrap().starts_with("let Checkout create an invoice"), "{list}");
     let (_, list) = service.get("/v1/quarantine").await;
     assert_eq!(list["quarantine"][0]["status"], json!("unreadable"), "{list}");
     let answer =
         service.http.get(format!("{}/metrics", service.url)).bearer_auth(&service.auditor).send().await.unwrap();
     let text = answer.text().await.unwrap();
     for line in [
-        "subledger_deliveries_total{source=\"stripe-main\"} 3",
+        "subledger_deliveries_total{source=\"stripe-main\"} 4",
         "subledger_projector_lag_events{journal=\"stripe-main\"} 0",
         "# TYPE subledger_events_total counter",
     ] {

@@ -39,7 +39,7 @@ pub fn translate(reading: Reading<'_>) -> Result<Translation, Unreadable> {
     let row = row(reading)?;
     let missing = (!row.missing.is_empty()).then(|| {
         format!(
-            "{}: not sent, and decisive; add it to what is sent, or name it in the configuration",
+            "{} not sent, and decisive: add it to what is sent, or name it in the configuration",
             row.missing.join(", ")
         )
     });
