@@ -316,17 +316,17 @@ CREATE TABLE control.plans (
 
 COMMENT ON TABLE control.plans IS 'Saved plans: the calls that would make licenses equal entitlements, to be looked at before they are made.';
 
-CREATE TABLE control.plans_due (
+CREATE TABLE control.plans_owed (
     id bigint NOT NULL,
     account text NOT NULL,
     reason text NOT NULL,
     taken_at timestamp with time zone
 );
 
-COMMENT ON TABLE control.plans_due IS 'Plans that a promotion owes: by account, until they are saved.';
+COMMENT ON TABLE control.plans_owed IS 'Plans that a promotion owes: by account, until they are saved.';
 
-ALTER TABLE control.plans_due ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME control.plans_due_id_seq
+ALTER TABLE control.plans_owed ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME control.plans_owed_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -603,6 +603,7 @@ CREATE TABLE projection.subscriptions (
     saved_at timestamp with time zone NOT NULL
 )
 PARTITION BY LIST (generation);
+ALTER TABLE ONLY projection.subscriptions ALTER COLUMN state SET COMPRESSION lz4;
 
 CREATE TABLE public.refinery_schema_history (
     version integer NOT NULL,
@@ -632,8 +633,8 @@ ALTER TABLE ONLY control.live
 ALTER TABLE ONLY control.plan_entries
     ADD CONSTRAINT plan_entries_pkey PRIMARY KEY (plan, source, subscription_id, ordinal);
 
-ALTER TABLE ONLY control.plans_due
-    ADD CONSTRAINT plans_due_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY control.plans_owed
+    ADD CONSTRAINT plans_owed_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY control.plans
     ADD CONSTRAINT plans_pkey PRIMARY KEY (id);
@@ -809,9 +810,9 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.plan_entries TO subledger_ser
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.plans TO subledger_service;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.plans_due TO subledger_service;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE control.plans_owed TO subledger_service;
 
-GRANT USAGE ON SEQUENCE control.plans_due_id_seq TO subledger_service;
+GRANT USAGE ON SEQUENCE control.plans_owed_id_seq TO subledger_service;
 
 GRANT SELECT ON TABLE control.projection_tables TO subledger_service;
 

@@ -8,7 +8,7 @@ CREATE TABLE projection.subscriptions (
     book               text,
     superseded         bool NOT NULL,
     status             text NOT NULL,
-    state              text NOT NULL,
+    state              text COMPRESSION lz4 NOT NULL,
     state_hash         text NOT NULL,
     fold_hash          text NOT NULL,
     fold_version       int4 NOT NULL,

@@ -221,7 +221,7 @@ pub struct Owed {
 /// # Errors
 /// The database cannot be written.
 pub async fn take_owed(client: &impl GenericClient, account: &str) -> Result<Option<Owed>, DbError> {
-    let rows = query(client, sql!("schema/statements/plan_due_take.sql"), &[&account, &OWED_TAKEN_S]).await?;
+    let rows = query(client, sql!("schema/statements/plan_owed_take.sql"), &[&account, &OWED_TAKEN_S]).await?;
     let ids: Vec<i64> = rows.iter().map(|row| row.get("id")).collect();
     let last = rows.iter().max_by_key(|row| row.get::<_, i64>("id"));
     Ok(last.map(|last| Owed { reason: last.get("reason"), ids }))
@@ -232,7 +232,7 @@ pub async fn take_owed(client: &impl GenericClient, account: &str) -> Result<Opt
 /// # Errors
 /// The database cannot be written.
 pub async fn forget_owed(client: &impl GenericClient, owed: &Owed) -> Result<(), DbError> {
-    execute(client, sql!("schema/statements/plan_due_done.sql"), &[&owed.ids]).await?;
+    execute(client, sql!("schema/statements/plan_owed_done.sql"), &[&owed.ids]).await?;
     Ok(())
 }
 
@@ -241,7 +241,7 @@ pub async fn forget_owed(client: &impl GenericClient, owed: &Owed) -> Result<(),
 /// # Errors
 /// The database cannot be written.
 pub async fn give_back_owed(client: &impl GenericClient, owed: &Owed) -> Result<(), DbError> {
-    execute(client, sql!("schema/statements/plan_due_give_back.sql"), &[&owed.ids]).await?;
+    execute(client, sql!("schema/statements/plan_owed_give_back.sql"), &[&owed.ids]).await?;
     Ok(())
 }
 

@@ -281,7 +281,7 @@ pub async fn promote(client: &mut deadpool_postgres::Client, generation: i32) ->
 
 /// Rows take others' place: each account is owed a plan of what follows.
 pub(super) async fn owe_plans(tx: &Transaction<'_>, reason: &str) -> Result<(), DbError> {
-    execute(tx, sql!("schema/statements/plan_due.sql"), &[&reason]).await?;
+    execute(tx, sql!("schema/statements/plan_owe.sql"), &[&reason]).await?;
     Ok(())
 }
 

@@ -290,7 +290,7 @@ async fn the_first_plan_after_a_promotion_is_saved_for_a_look() {
     // Nothing follows from rows that say the same.
     let id = start(&service, json!({}), "when_equal").await;
     until(&service, &id, "promoted").await;
-    let owed = "SELECT count(*) FROM control.plans_due";
+    let owed = "SELECT count(*) FROM control.plans_owed";
     eventually("no plan is owed", || async {
         let owed: i64 = service.database.service().await.query_one(owed, &[]).await.unwrap().get(0);
         (owed == 0).then_some(())

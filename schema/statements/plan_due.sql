@@ -1,2 +1,0 @@
--- $1 reason: every account is owed a plan
-INSERT INTO control.plans_due (account, reason) SELECT account, $1 FROM control.reconcilers

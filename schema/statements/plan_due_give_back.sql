@@ -1,2 +1,0 @@
--- $1 ids: not saved; somebody else may try
-UPDATE control.plans_due SET taken_at = NULL WHERE id = ANY($1)
