@@ -168,6 +168,8 @@ impl Projector {
             match self.step(place).await? {
                 Step::Advanced(n) => total += n,
                 Step::Drained => return Ok(total),
+                // Given up meanwhile: nobody will ever let go of it.
+                Step::Busy if !generations::is_followed(&self.pool.get().await?, place).await? => return Ok(total),
                 Step::Busy => tokio::time::sleep(TICK_BUSY).await,
             }
         }

@@ -303,12 +303,18 @@ pub struct CustomerFacts {
     pub deleted: bool,
 }
 
+/// A text as it is looked for: in lower case, of which the Greek s has two.
+#[must_use]
+pub fn searched(text: &str) -> String {
+    text.to_lowercase().replace('ς', "σ")
+}
+
 impl CustomerFacts {
-    /// All of it that names somebody, in lower case.
+    /// All of it that names somebody, as it is looked for.
     #[must_use]
     pub fn words(&self) -> Option<String> {
         let words = [&self.email, &self.first_name, &self.last_name, &self.company].into_iter().flatten();
-        let words: Vec<String> = words.map(|word| word.to_lowercase()).collect();
+        let words: Vec<String> = words.map(|word| searched(word)).collect();
         (!words.is_empty()).then(|| words.join(" "))
     }
 }

@@ -304,7 +304,7 @@ impl State {
             .unwrap_or_default()
     }
 
-    /// What a buyer is looked for by, in lower case: addresses, names, companies.
+    /// What a buyer is looked for by: addresses, names, companies.
     #[must_use]
     pub fn buyer(&self) -> Option<String> {
         let words: Vec<String> = self.customers.values().filter_map(|said| said.value.words()).collect();

@@ -46,7 +46,9 @@ fn note(app: &Shared, adopted: &rules::Adopted) -> Option<&'static str> {
 /// The event that says who let a plan of rules through.
 const APPROVED: &str = "config_plan_approved";
 
+/// What nobody knows is refused: a `dryRun` would adopt.
 #[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Adopt {
     #[serde(default)]
     reason: String,

@@ -8,6 +8,7 @@ use tokio_postgres::types::ToSql;
 
 use super::auth::Auditor;
 use super::{Problem, Shared, joins, view};
+use crate::domain::fact::searched;
 use crate::domain::joins::CustomerRef;
 use crate::domain::state::State;
 use crate::ledger::rules;
@@ -41,7 +42,7 @@ pub(super) async fn list(app: Shared, _: Auditor, filter: web::Query<Filter>) ->
         view::source(&app, name)?;
     }
     let text = view::present(filter.query.as_deref());
-    let lower = text.map(str::to_lowercase);
+    let lower = text.map(searched);
     let client = app.projector.pool.get().await?;
     let mut found: Vec<Value> = Vec::new();
     let sources = app.projector.registry.sources.values();

@@ -1,5 +1,7 @@
 //! `/v1/admin/overrides`: comp, revoke and extend; they outrank providers until withdrawn.
 
+use std::collections::BTreeSet;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use deadpool_postgres::Client;
@@ -12,11 +14,12 @@ use super::{Problem, Shared, act, view};
 use crate::domain::dates::{midnight, rfc3339};
 use crate::domain::hash;
 use crate::domain::overrides::{GRANTED, KEY_PREFIX, OverrideEvent, OverrideKind, WITHDRAWN};
+use crate::domain::state::State;
 use crate::ledger::append::{NewDelivery, append};
-use crate::ledger::read;
+use crate::ledger::{read, rules};
 use crate::postgres::DbError;
 use crate::projections::overrides::{self, OverrideRow};
-use crate::projections::subscriptions;
+use crate::projections::{licenses, subscriptions};
 use crate::registry::Source;
 
 /// Characters of an id: 96 bits.
@@ -52,8 +55,16 @@ pub(super) async fn grant(
     let subscription_id = asked.subscription_id.unwrap_or_default();
     let client = app.projector.pool.get().await?;
     let place = view::live(&client, source.journal).await?;
-    if subscriptions::load(&client, place, std::slice::from_ref(&subscription_id)).await?.is_empty() {
-        return Err(Problem::not_found("no event speaks of this subscription"));
+    let held = subscriptions::load(&client, place, std::slice::from_ref(&subscription_id)).await?;
+    let held = held.into_iter().next().ok_or_else(|| Problem::not_found("no event speaks of this subscription"))?;
+    let product_code = view::present(asked.product_code.as_deref());
+    if let Some(code) = product_code {
+        let known = product_codes(&app, &client, source, &held.state).await?;
+        if !known.contains(code) {
+            let known = known.into_iter().collect::<Vec<_>>().join(", ");
+            let has = if known.is_empty() { "nothing that is mapped" } else { &known };
+            return Err(Problem::field("product_code", format!("the subscription has no such product; it has {has}")));
+        }
     }
     let book = subscriptions::book_of(&client, place, &subscription_id).await?;
     let key = act::key(&request, "grant");
@@ -63,7 +74,7 @@ pub(super) async fn grant(
         subscription_id,
         book,
         kind,
-        product_code: asked.product_code,
+        product_code: product_code.map(ToOwned::to_owned),
         until,
         withdrawn: false,
         at: Utc::now(),
@@ -74,6 +85,25 @@ pub(super) async fn grant(
     let row = find(&app, &client, &event.id).await?;
     let (source, row) = row.ok_or_else(|| DbError::Corrupt("an override that was granted is not there".to_owned()))?;
     Ok(HttpResponse::Created().json(show(&client, source, &row).await?))
+}
+
+/// The product codes that a subscription's items are mapped to, and its licenses are for.
+async fn product_codes(
+    app: &Shared,
+    client: &Client,
+    source: &Source,
+    state: &State,
+) -> Result<BTreeSet<String>, Problem> {
+    let adopted = rules::adopted(client, app.projector.registry.system).await?;
+    let items = state.snapshot.iter().flat_map(|said| &said.value.items);
+    let mapped = items.filter_map(|item| adopted.rules.map(&source.name, &item.product)).map(|m| m.product_code);
+    let mut codes: BTreeSet<String> = mapped.collect();
+    if let Some(account) = app.projector.registry.accounts.get(&source.account) {
+        let place = view::live(client, account.journal).await?;
+        let licenses = licenses::of_state(client, place, &source.name, state).await?;
+        codes.extend(licenses.into_iter().map(|record| record.line.product_code));
+    }
+    Ok(codes)
 }
 
 fn until(asked: Option<&str>) -> Result<Option<DateTime<Utc>>, Problem> {

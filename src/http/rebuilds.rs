@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::act::{Body, Reason, reason};
 use super::auth::Admin;
 use super::{Problem, Shared};
-use crate::projector::rebuild::{self, ActError, Rebuild, Scope};
+use crate::projector::rebuild::{self, ActError, Rebuild, Said, Scope};
 
 /// Between two events of the progress stream.
 const PROGRESS_TICK: Duration = Duration::from_millis(500);
@@ -109,6 +109,10 @@ pub(super) async fn diff(app: Shared, _: Admin, id: web::Path<Uuid>) -> Result<H
     Ok(HttpResponse::Ok().json(json!({"id": rebuild.id, "generation": rebuild.generation, "differences": differences})))
 }
 
+fn by_hand<'a>(admin: &'a Admin, reason: &'a str) -> Said<'a> {
+    Said { who: &admin.0.name, reason, by_hand: true }
+}
+
 /// Swaps it in.
 pub(super) async fn promote(
     app: Shared,
@@ -118,7 +122,7 @@ pub(super) async fn promote(
 ) -> Result<HttpResponse, Problem> {
     let why = reason(&asked.reason)?;
     let rebuild = find(&app, *id).await?;
-    rebuild::promote(&app.projector, &rebuild, &admin.0.name, why).await?;
+    rebuild::promote(&app.projector, &rebuild, by_hand(&admin, why)).await?;
     Ok(HttpResponse::Ok().json(find(&app, *id).await?))
 }
 
@@ -131,7 +135,7 @@ pub(super) async fn cancel(
 ) -> Result<HttpResponse, Problem> {
     let why = reason(&asked.reason)?;
     let rebuild = find(&app, *id).await?;
-    rebuild::cancel(&app.projector, &rebuild, &admin.0.name, why).await?;
+    rebuild::cancel(&app.projector, &rebuild, by_hand(&admin, why)).await?;
     Ok(HttpResponse::Ok().json(find(&app, *id).await?))
 }
 
@@ -144,6 +148,6 @@ pub(super) async fn rollback(
 ) -> Result<HttpResponse, Problem> {
     let why = reason(&asked.reason)?;
     let rebuild = find(&app, *id).await?;
-    rebuild::roll_back(&app.projector, &rebuild, &admin.0.name, why).await?;
+    rebuild::roll_back(&app.projector, &rebuild, by_hand(&admin, why)).await?;
     Ok(HttpResponse::Ok().json(find(&app, *id).await?))
 }

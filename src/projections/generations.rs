@@ -81,6 +81,15 @@ pub async fn take(tx: &Transaction<'_>, place: Place) -> Result<Option<i64>, DbE
     Ok(query_opt(tx, sql!("schema/statements/checkpoint_take.sql"), &params).await?.map(|r| r.get(0)))
 }
 
+/// Whether there is such a checkpoint: none is left of a generation that was given up.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn is_followed(client: &impl GenericClient, place: Place) -> Result<bool, DbError> {
+    let statement = "SELECT 1 FROM control.checkpoints WHERE generation = $1 AND journal = $2";
+    Ok(query_opt(client, statement, &[&place.generation, &place.journal]).await?.is_some())
+}
+
 /// Moves a checkpoint in the transaction that saved the rows.
 ///
 /// # Errors

@@ -317,6 +317,16 @@ pub async fn dirty(
         .collect()
 }
 
+/// The ids of all that are dirty.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn marked(client: &impl GenericClient, place: Place) -> Result<Vec<String>, DbError> {
+    let rows =
+        query(client, sql!("projections/subscriptions/marked.sql"), &[&place.generation, &place.journal]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
 /// The reconciler compared this version; a newer one stays dirty.
 ///
 /// # Errors

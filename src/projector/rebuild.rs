@@ -23,15 +23,20 @@ use crate::sql;
 
 mod compare;
 mod customer;
+mod error;
 mod scope;
 
 pub use compare::{Difference, differences};
+pub use error::ActError;
 pub use scope::{Scope, Target};
 
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(500);
 /// Rebuilds that are listed.
 const LIST_MAX: i64 = 100;
+
+/// States of a rebuild that is not over, and not live.
+const RUNNING: [&str; 3] = ["building", "catching_up", "ready"];
 
 /// A rebuild, with its progress.
 #[derive(Debug, Clone, Serialize)]
@@ -91,20 +96,30 @@ pub async fn list(client: &Client, id: Option<Uuid>) -> Result<Vec<Rebuild>, DbE
         .collect())
 }
 
+/// An admin act: who, and why. What a person tries again is an act of its own, what the service
+/// tries again is not.
+#[derive(Debug, Clone, Copy)]
+pub struct Said<'a> {
+    pub who: &'a str,
+    pub reason: &'a str,
+    pub by_hand: bool,
+}
+
 /// An admin act is an event: who, what, why; in the journal of the source it is about, or of the system.
 async fn record(
     projector: &Projector,
     client: &Client,
     act: &str,
     rebuild: (Uuid, &Scope),
-    who: &str,
-    reason: &str,
+    said: Said<'_>,
 ) -> Result<(), AppendError> {
     let (id, scope) = rebuild;
+    let Said { who, reason, by_hand } = said;
+    let key = if by_hand { format!("{act}:{id}:{}", Uuid::now_v7()) } else { format!("{act}:{id}") };
     let registry = &projector.registry;
     let source = scope.source.as_ref().and_then(|name| registry.sources.get(name));
     let body = json!({"act": act, "rebuild": id, "scope": scope, "who": who, "reason": reason});
-    let delivery = NewDelivery::own(act, &format!("{act}:{id}"), &body, Utc::now());
+    let delivery = NewDelivery::own(act, &key, &body, Utc::now());
     append(client, source.map_or(registry.system, |s| s.journal), None, &[delivery]).await?;
     projector.wake.notify_one();
     Ok(())
@@ -130,9 +145,10 @@ pub async fn start(
         return Err(ActError::UnknownJournal(unknown.name.clone()));
     }
     let id = Uuid::now_v7();
-    record(projector, &client, "rebuild_started", (id, scope), who, reason).await?;
+    let said = Said { who, reason, by_hand: true };
+    record(projector, &client, "rebuild_started", (id, scope), said).await?;
     for other in list(&client, None).await? {
-        move_to(&client, other.id, &["building", "catching_up", "ready"], "cancelled", Found::default()).await?;
+        move_to(&client, other.id, &RUNNING, "cancelled", Found::default()).await?;
     }
     let generation = match target {
         Some(target) => target.open(&mut client).await?,
@@ -179,35 +195,12 @@ async fn must_move(client: &impl GenericClient, id: Option<Uuid>, from: &str, to
     }
 }
 
-/// Why an act on a rebuild did not happen.
-#[derive(Debug, thiserror::Error)]
-pub enum ActError {
-    #[error("this rebuild is {0}")]
-    WrongState(String),
-    #[error("the live generation keeps moving; try again")]
-    NotCaughtUp,
-    /// Its rows can only be made by who knows its provider; a new generation would lose them.
-    #[error("the journal {0} is not in this instance's configuration: name it there, then rebuild")]
-    UnknownJournal(String),
-    /// A field of the scope names nothing.
-    #[error("{0}: {1}")]
-    Scope(&'static str, String),
-    #[error("{0} events speak of this customer: rebuild the source instead")]
-    TooLarge(usize),
-    #[error(transparent)]
-    Append(#[from] AppendError),
-}
-
-impl From<DbError> for ActError {
-    fn from(e: DbError) -> Self {
-        Self::Append(AppendError::Database(e))
+/// Asked while the live generation is held, so that nobody can take its place any more.
+async fn not_given_up(client: &impl GenericClient, generation: i32) -> Result<(), ActError> {
+    if generations::is_given_up(client, generation).await? {
+        return Err(ActError::WrongState("given up: a newer one has taken its place".to_owned()));
     }
-}
-
-impl From<deadpool_postgres::PoolError> for ActError {
-    fn from(e: deadpool_postgres::PoolError) -> Self {
-        DbError::from(e).into()
-    }
+    Ok(())
 }
 
 /// Tries so often to find both generations at equal positions.
@@ -217,23 +210,31 @@ const LEVEL_TRIES_MAX: usize = 100;
 ///
 /// # Errors
 /// It is not ready, or the live generation keeps moving.
-pub async fn promote(projector: &Projector, rebuild: &Rebuild, who: &str, reason: &str) -> Result<(), ActError> {
+pub async fn promote(projector: &Projector, rebuild: &Rebuild, said: Said<'_>) -> Result<(), ActError> {
     if rebuild.state != "ready" {
         return Err(ActError::WrongState(rebuild.state.clone()));
     }
     let mut client = projector.pool.get().await?;
     let target = rebuild.scope.target(projector, &client).await?;
-    record(projector, &client, "rebuild_promoted", (rebuild.id, &rebuild.scope), who, reason).await?;
-    match target {
-        Some(target) => {
-            target.promote(projector, &mut client, rebuild.generation, Some(rebuild.id)).await?;
-        }
-        None => {
-            swap(projector, &mut client, rebuild.generation).await?;
-            move_to(&client, rebuild.id, &["ready"], "promoted", Found::default()).await?;
-        }
+    not_given_up(&client, rebuild.generation).await?;
+    let act = (rebuild.id, &rebuild.scope);
+    record(projector, &client, "rebuild_promoted", act, said).await?;
+    let promoted = match target {
+        Some(target) => target.promote(projector, &mut client, rebuild.generation, Some(rebuild.id)).await,
+        None => promote_all(projector, &mut client, rebuild).await,
+    };
+    if let Err(e) = promoted {
+        let why = e.to_string();
+        record(projector, &client, "rebuild_promotion_failed", act, Said { reason: &why, ..said }).await?;
+        return Err(e);
     }
     info!(rebuild = %rebuild.id, generation = rebuild.generation, "a rebuild was promoted");
+    Ok(())
+}
+
+async fn promote_all(projector: &Projector, client: &mut Client, rebuild: &Rebuild) -> Result<(), ActError> {
+    swap(projector, client, rebuild.generation).await?;
+    move_to(client, rebuild.id, &["ready"], "promoted", Found::default()).await?;
     Ok(())
 }
 
@@ -241,12 +242,12 @@ pub async fn promote(projector: &Projector, rebuild: &Rebuild, who: &str, reason
 ///
 /// # Errors
 /// It is over already.
-pub async fn cancel(projector: &Projector, rebuild: &Rebuild, who: &str, reason: &str) -> Result<(), ActError> {
+pub async fn cancel(projector: &Projector, rebuild: &Rebuild, said: Said<'_>) -> Result<(), ActError> {
     let client = projector.pool.get().await?;
-    if !move_to(&client, rebuild.id, &["building", "catching_up", "ready"], "cancelled", Found::default()).await? {
+    if !move_to(&client, rebuild.id, &RUNNING, "cancelled", Found::default()).await? {
         return Err(ActError::WrongState(rebuild.state.clone()));
     }
-    record(projector, &client, "rebuild_cancelled", (rebuild.id, &rebuild.scope), who, reason).await?;
+    record(projector, &client, "rebuild_cancelled", (rebuild.id, &rebuild.scope), said).await?;
     generations::discard(&client, rebuild.generation).await?;
     Ok(())
 }
@@ -256,24 +257,46 @@ pub async fn cancel(projector: &Projector, rebuild: &Rebuild, who: &str, reason:
 ///
 /// # Errors
 /// The rebuild is not the one that is live, or nothing is left to go back to.
-pub async fn roll_back(projector: &Projector, rebuild: &Rebuild, who: &str, reason: &str) -> Result<(), ActError> {
+pub async fn roll_back(projector: &Projector, rebuild: &Rebuild, said: Said<'_>) -> Result<(), ActError> {
     let mut client = projector.pool.get().await?;
-    let gone = || ActError::WrongState(format!("{}, and not the one that is live", rebuild.state));
+    let target = rebuild.scope.target(projector, &client).await?;
+    let previous = match &target {
+        Some(_) => (!generations::is_given_up(&client, rebuild.generation).await?).then_some(rebuild.generation),
+        None => previous(&client, rebuild.generation).await?,
+    };
+    let ("promoted", Some(previous)) = (rebuild.state.as_str(), previous) else {
+        return Err(ActError::WrongState(format!("{}, and not the one that is live", rebuild.state)));
+    };
     let act = (rebuild.id, &rebuild.scope);
-    if let Some(target) = rebuild.scope.target(projector, &client).await? {
-        if rebuild.state != "promoted" || generations::is_given_up(&client, rebuild.generation).await? {
-            return Err(gone());
-        }
-        record(projector, &client, "rebuild_rolled_back", act, who, reason).await?;
-        return target.roll_back(projector, &mut client, rebuild.generation, Some(rebuild.id)).await;
+    record(projector, &client, "rebuild_rolled_back", act, said).await?;
+    let rolled_back = match target {
+        Some(target) => target.roll_back(projector, &mut client, previous, Some(rebuild.id)).await,
+        None => roll_back_all(projector, &mut client, rebuild, previous).await,
+    };
+    if let Err(e) = rolled_back {
+        let why = e.to_string();
+        record(projector, &client, "rebuild_rollback_failed", act, Said { reason: &why, ..said }).await?;
+        return Err(e);
     }
-    let checkpoints = generations::checkpoints(&client).await?;
-    let is_live = checkpoints.iter().any(|c| c.state == "live" && c.place.generation == rebuild.generation);
-    let previous = checkpoints.iter().find(|c| c.state == "previous" && !c.scoped).map(|c| c.place.generation);
-    let (true, "promoted", Some(previous)) = (is_live, rebuild.state.as_str(), previous) else { return Err(gone()) };
-    record(projector, &client, "rebuild_rolled_back", act, who, reason).await?;
-    swap(projector, &mut client, previous).await?;
-    move_to(&client, rebuild.id, &["promoted"], "rolled_back", Found::default()).await?;
+    Ok(())
+}
+
+/// The generation before a live one.
+async fn previous(client: &Client, live: i32) -> Result<Option<i32>, DbError> {
+    let checkpoints = generations::checkpoints(client).await?;
+    let is_live = checkpoints.iter().any(|c| c.state == "live" && c.place.generation == live);
+    let previous = checkpoints.iter().find(|c| c.state == "previous" && !c.scoped).filter(|_| is_live);
+    Ok(previous.map(|c| c.place.generation))
+}
+
+async fn roll_back_all(
+    projector: &Projector,
+    client: &mut Client,
+    rebuild: &Rebuild,
+    previous: i32,
+) -> Result<(), ActError> {
+    swap(projector, client, previous).await?;
+    move_to(client, rebuild.id, &["promoted"], "rolled_back", Found::default()).await?;
     Ok(())
 }
 
@@ -322,8 +345,7 @@ async fn look(projector: &Projector) -> Result<(), DbError> {
             Ok(()) | Err(ActError::Scope("source", _) | ActError::NotCaughtUp) => {} // another instance's, or later
             Err(e @ (ActError::TooLarge(_) | ActError::Scope(..))) => {
                 warn!(rebuild = %rebuild.id, error = %e, "a rebuild failed");
-                let running = ["building", "catching_up", "ready"];
-                move_to(&client, rebuild.id, &running, "failed", Found::default()).await?;
+                move_to(&client, rebuild.id, &RUNNING, "failed", Found::default()).await?;
                 generations::discard(&client, rebuild.generation).await?;
             }
             Err(e) => error!(rebuild = %rebuild.id, error = %e, "a rebuild cannot go on; trying again"),
@@ -333,6 +355,11 @@ async fn look(projector: &Projector) -> Result<(), DbError> {
 }
 
 async fn go_on(projector: &Projector, client: &mut Client, rebuild: &Rebuild) -> Result<(), ActError> {
+    if RUNNING.contains(&rebuild.state.as_str()) && generations::is_given_up(client, rebuild.generation).await? {
+        // One that was begun since, here or by a command, has taken its place.
+        move_to(client, rebuild.id, &RUNNING, "cancelled", Found::default()).await?;
+        return Ok(());
+    }
     match rebuild.state.as_str() {
         "building" if caught_up(projector, client, rebuild).await? => {
             move_to(client, rebuild.id, &["building"], "catching_up", Found::default()).await?;
@@ -348,7 +375,8 @@ async fn go_on(projector: &Projector, client: &mut Client, rebuild: &Rebuild) ->
         "ready"
             if rebuild.promote == "always" || (rebuild.promote == "when_equal" && rebuild.differences == Some(0)) =>
         {
-            promote(projector, rebuild, &rebuild.who, &rebuild.reason).await?;
+            let said = Said { who: &rebuild.who, reason: &rebuild.reason, by_hand: false };
+            promote(projector, rebuild, said).await?;
         }
         _ => {}
     }

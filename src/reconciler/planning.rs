@@ -1,6 +1,8 @@
 //! What admins do with plans: propose, apply, approve, reject. The calls themselves are made by
 //! whoever holds the account's row; here is decided whether they may be.
 
+use std::collections::BTreeSet;
+
 use chrono::Utc;
 use deadpool_postgres::Client;
 use uuid::Uuid;
@@ -128,11 +130,27 @@ impl Desk<'_> {
 
     async fn save_owed(&self, client: &Client, reason: &str) -> Result<Option<Plan>, PlanError> {
         const WHO: &str = "subledger";
-        let entries = self.needed(client).await?;
+        let mut entries = self.needed(client).await?;
+        // What waits for the reconciler anyway does not follow from it.
+        let marked = self.marked(client).await?;
+        entries.retain(|e| !marked.contains(&(e.source.clone(), e.subscription_id.clone())));
         if entries.is_empty() {
             return Ok(None);
         }
         self.save(WHO, reason, &entries).await.map(Some)
+    }
+
+    /// The subscriptions that wait for the reconciler, by source.
+    async fn marked(&self, client: &Client) -> Result<BTreeSet<(String, String)>, PlanError> {
+        let live = generations::live(client).await?;
+        let mut marked = BTreeSet::new();
+        for source in self.projector.registry.sources_of(&self.account.name) {
+            let Some(live) = live.get(&source.journal) else { continue };
+            let place = Place { generation: live.generation, journal: source.journal };
+            let ids = subscriptions::marked(client, place).await?;
+            marked.extend(ids.into_iter().map(|id| (source.name.clone(), id)));
+        }
+        Ok(marked)
     }
 
     async fn save(&self, who: &str, reason: &str, entries: &[Entry]) -> Result<Plan, PlanError> {

@@ -369,7 +369,7 @@ async fn every_count_begins_at_0_and_says_what_happened() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_cannot_be_read_is_told_what_is_wrong_with_it() {
     let service = Service::start().await;
-    let table: [(&str, &str, &str, Option<&str>); 10] = [
+    let table: [(&str, &str, &str, Option<&str>); 11] = [
         ("POST", "/v1/admin/rebuilds", "[{},\"why\",\"manual\"]", None),
         ("POST", "/v1/admin/rebuilds", "{\"reason\":\"why\"", None),
         ("POST", "/v1/admin/rebuilds", "{\"reason\":\"why\"} {}", None),
@@ -384,6 +384,7 @@ async fn a_body_that_cannot_be_read_is_told_what_is_wrong_with_it() {
             Some("customers[0].source"),
         ),
         ("POST", "/v1/admin/tokens", "{\"name\":\"n\",\"role\":\"auditor\"}", Some("reason")),
+        ("PUT", "/v1/admin/config", "{\"dryRun\":true,\"reason\":\"why\"}", Some("dryRun")),
         ("PUT", "/v1/admin/config", "{\"catalog_and_policy\":\" \",\"reason\":\"why\"}", Some("catalog_and_policy")),
     ];
     for (method, path, body, field) in table {

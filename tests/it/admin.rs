@@ -218,3 +218,20 @@ async fn what_is_not_read_yet_is_pending() {
     service.settled().await;
     assert_eq!(pending().await, Vec::<Value>::new());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_found_by_one_of_two_subscriptions_has_both() {
+    let service = Service::start().await;
+    buy(&service, "sub_1").await;
+    let second =
+        subscription("sub_2", "past_due", "price_pro", 1, (0, 30 * DAY)).to_string().replace("cus_sub_2", "cus_sub_1");
+    let second = event("evt_2", "customer.subscription.created", 1, &serde_json::from_str(&second).unwrap(), None);
+    service.post("stripe-main", second.to_string().as_bytes()).await;
+    service.settled().await;
+    let (_, found) = service.get("/v1/customers?query=sub_2").await;
+    assert_eq!(
+        (&found["customers"][0]["subscriptions"], &found["customers"][0]["statuses"]),
+        (&json!(2), &json!(["active", "past_due"])),
+        "{found}"
+    );
+}

@@ -37,10 +37,11 @@ async fn comp_revoke_and_extend_outrank_the_provider_until_withdrawn() {
         (with("comp", "until", "soon"), 400),
         (with("revoke", "subscription_id", "sub_2"), 404),
         (with("revoke", "source", "nowhere"), 400),
+        (with("revoke", "product_code", "pro"), 400),
     ] {
         assert_eq!(grant(&service, wrong.clone()).await.0, status, "{wrong}");
     }
-    let (status, revoked) = grant(&service, base("revoke")).await;
+    let (status, revoked) = grant(&service, with("revoke", "product_code", "PRO")).await;
     assert_eq!((status, &revoked["state"]), (201, &json!("standing")), "{revoked}");
     service.settled().await;
     assert_eq!(enabled(&service).await, 0);

@@ -335,3 +335,66 @@ async fn the_first_plan_after_a_promotion_is_saved_for_a_look() {
         .await;
     }
 }
+
+async fn acts(service: &Service, source: &str) -> Vec<String> {
+    let (_, listed) = service.get(&format!("/v1/events?source={source}&order=asc&limit=1000")).await;
+    let types = listed["events"].as_array().unwrap().iter().map(|e| e["type"].as_str().unwrap().to_owned());
+    types.filter(|kind| kind.starts_with("rebuild_")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_that_another_takes_the_place_of_is_cancelled_and_holds_up_nobody() {
+    let service = Service::start().await;
+    buy(&service, "sub_1").await;
+    service.settled().await;
+    let overtake = || {
+        let output = service.command().args(["rebuild", "--dry-run", "--json"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    for scope in
+        [json!({}), json!({"source": "stripe-main"}), json!({"source": "stripe-main", "customer": "cus_sub_1"})]
+    {
+        let id = start(&service, scope, "manual").await;
+        until(&service, &id, "ready").await;
+        overtake();
+        let promoted = format!("/v1/admin/rebuilds/{id}/promote");
+        let (status, answer) = service.admin("POST", &promoted, json!({"reason": "too late"})).await;
+        assert_eq!(status, 409, "{answer}");
+        until(&service, &id, "cancelled").await;
+    }
+    // Overtaken while they are built: whichever is there in the end, the next one is not held up.
+    for _ in 0..3 {
+        let ids = futures_util::future::join_all((0..3).map(|_| start(&service, json!({}), "always"))).await;
+        overtake();
+        for id in ids {
+            eventually("it is over", || async {
+                let (_, shown) = service.admin("GET", &format!("/v1/admin/rebuilds/{id}"), Value::Null).await;
+                ["promoted", "cancelled"].contains(&shown["state"].as_str().unwrap()).then_some(())
+            })
+            .await;
+        }
+    }
+    let id = start(&service, json!({}), "manual").await;
+    assert_eq!(until(&service, &id, "ready").await["differences"], json!(0));
+    let said = acts(&service, "stripe-main").await;
+    assert!(!said.contains(&"rebuild_promoted".to_owned()), "what did not happen is not in the log: {said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_who_roll_back_at_once_one_is_told_so() {
+    let service = Service::start().await;
+    buy(&service, "sub_1").await;
+    service.settled().await;
+    for scope in [json!({"source": "stripe-main"}), json!({"source": "stripe-main", "customer": "cus_sub_1"})] {
+        let id = start(&service, scope.clone(), "manual").await;
+        until(&service, &id, "ready").await;
+        act(&service, &id, "promote").await;
+        let rollback = format!("/v1/admin/rebuilds/{id}/rollback");
+        let tries = (0..3).map(|_| service.admin("POST", &rollback, json!({"reason": "back"})));
+        let mut statuses: Vec<u16> =
+            futures_util::future::join_all(tries).await.iter().map(|(status, _)| status.as_u16()).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 409, 409], "{scope}");
+        until(&service, &id, "rolled_back").await;
+    }
+}

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use deadpool_postgres::Client;
 use serde::Serialize;
 
-use super::{ActError, LEVEL_TRIES_MAX, Rebuild, follow};
+use super::{ActError, LEVEL_TRIES_MAX, Rebuild, follow, previous};
 use crate::domain::entitlement::SourceContext;
 use crate::domain::plan::{Step as Call, deserved, diff};
 use crate::ledger::rules;
@@ -51,6 +51,11 @@ pub(super) async fn counted(
     let (differing, events) = match rebuild.scope.target(projector, client).await? {
         Some(target) if rebuild.state == "promoted" => (target.replaced(projector, client, generation).await?, None),
         Some(target) => target.differences(projector, client, generation).await?,
+        None if rebuild.state == "promoted" => {
+            let before = previous(client, generation).await?;
+            let Some(before) = before else { return Ok((Vec::new(), None)) };
+            (level_differences(projector, client, before, generation).await?, None)
+        }
         None => (level_differences(projector, client, live_generation, generation).await?, None),
     };
     let adopted = rules::adopted(client, projector.registry.system).await?;

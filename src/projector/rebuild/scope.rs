@@ -6,7 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::customer::{self, Rows};
-use super::{ActError, LEVEL_TRIES_MAX, must_move};
+use super::{ActError, LEVEL_TRIES_MAX, must_move, not_given_up};
 use crate::ledger::journal;
 use crate::postgres::DbError;
 use crate::projections::Place;
@@ -159,10 +159,11 @@ impl Target<'_> {
         for _ in 0..LEVEL_TRIES_MAX {
             self.follow(projector, live, generation).await?;
             let tx = client.transaction().await.map_err(DbError::from)?;
+            // First of all: of two who do this at once, the second finds it done.
+            must_move(&tx, rebuild, "ready", "promoted").await?;
             let Some(part) = self.staged(projector, &tx, live, generation).await? else { continue };
             exchange::exchange(&tx, live, generation, &part).await?;
             exchange::keep_as_previous(&tx, generation).await?;
-            must_move(&tx, rebuild, "ready", "promoted").await?;
             tx.commit().await.map_err(DbError::from)?;
             generations::sweep(client).await?;
             return Ok(());
@@ -185,9 +186,9 @@ impl Target<'_> {
         for _ in 0..LEVEL_TRIES_MAX {
             self.follow(projector, live, generation).await?;
             let tx = client.transaction().await.map_err(DbError::from)?;
+            must_move(&tx, rebuild, "promoted", "rolled_back").await?;
             let Some(part) = self.kept(projector, &tx, live, generation).await? else { continue };
             exchange::exchange(&tx, live, generation, &part).await?;
-            must_move(&tx, rebuild, "promoted", "rolled_back").await?;
             tx.commit().await.map_err(DbError::from)?;
             return Ok(generations::discard(client, generation).await?);
         }
@@ -202,10 +203,8 @@ impl Target<'_> {
         live: Place,
         generation: i32,
     ) -> Result<Option<Part>, ActError> {
-        if generations::is_given_up(tx, generation).await? {
-            return Err(ActError::WrongState("given up: a newer one has taken its place".to_owned()));
-        }
         let Some(position) = exchange::hold(tx, live, generation).await? else { return Ok(None) };
+        not_given_up(tx, generation).await?;
         let Some(customer) = self.customer else { return Ok(Some(Part::default())) };
         exchange::empty(tx, Place { generation, ..live }).await?;
         self.rows(projector, live, generation, customer).build(tx, position).await.map(Some)
@@ -222,6 +221,7 @@ impl Target<'_> {
         if exchange::hold(tx, live, generation).await?.is_none() {
             return Ok(None);
         }
+        not_given_up(tx, generation).await?;
         let Some(customer) = self.customer else { return Ok(Some(Part::default())) };
         self.rows(projector, live, generation, customer).catch_up(tx).await.map(Some)
     }
