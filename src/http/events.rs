@@ -14,9 +14,11 @@ use super::auth::Auditor;
 use super::view::Places;
 use super::{Problem, Shared, evidence, journals, view};
 use crate::domain::dates::rfc3339;
+use crate::domain::fact::{Entity, EntityKind};
 use crate::ledger::journal::{self, Journal, JournalKind};
 use crate::ledger::read::{self, StoredEvent};
 use crate::postgres::{query, query_opt};
+use crate::projections::events;
 use crate::projector::meaning;
 use crate::sql;
 
@@ -70,6 +72,10 @@ pub(super) async fn list(app: Shared, _: Auditor, filter: web::Query<Filter>) ->
     let mut cursor = view::place::<Places>(filter.cursor.as_deref())?;
     let client = app.projector.pool.get().await?;
     let mut journals: Vec<Journal> = journal::all(&client).await?.into_values().collect();
+    let mut filter = filter.into_inner();
+    if let Some(home) = home(&client, &journals, filter.subscription.as_deref()).await? {
+        filter.subscription = Some(home);
+    }
     if let Some(name) = view::present(filter.source.as_deref()) {
         journals.retain(|j| j.name == name);
         if journals.is_empty() {
@@ -89,6 +95,23 @@ pub(super) async fn list(app: Shared, _: Auditor, filter: web::Query<Filter>) ->
     }
     let events: Vec<Value> = listed.into_iter().map(|l| l.shown).collect();
     Ok(HttpResponse::Ok().json(json!({"events": events, "next_cursor": more.then(|| view::cursor(&cursor))})))
+}
+
+/// A record that is a part of another one's subscription leads there, as everywhere.
+async fn home(
+    client: &deadpool_postgres::Client,
+    journals: &[Journal],
+    subscription: Option<&str>,
+) -> Result<Option<String>, Problem> {
+    let Some(id) = view::present(subscription) else { return Ok(None) };
+    let record = Entity::new(EntityKind::Row, id).key();
+    for journal in journals.iter().filter(|journal| journal.kind == JournalKind::Source) {
+        let place = view::live(client, journal.id).await?;
+        if let Some(home) = events::subscription_of(client, place, &record).await? {
+            return Ok(Some(home));
+        }
+    }
+    Ok(None)
 }
 
 /// One more than a page of a journal, from where the cursor left it.

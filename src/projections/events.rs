@@ -3,7 +3,7 @@
 use deadpool_postgres::{Client, GenericClient, Transaction};
 
 use super::Place;
-use crate::postgres::{DbError, copy, execute, query};
+use crate::postgres::{DbError, copy, execute, query, query_opt};
 use crate::sql;
 
 /// `applied` · `recorded` · `unlinked` · `unknown_type` · `unreadable` · `quarantined`
@@ -145,6 +145,19 @@ pub async fn heard_before(
         [&place.generation, &place.journal, &entities, &position];
     let rows = query(client, sql!("projections/events/heard_before.sql"), &params).await?;
     Ok(rows.iter().map(|r| (r.get(0), r.get(1))).collect())
+}
+
+/// The subscription that what is said of an entity is part of.
+///
+/// # Errors
+/// The database cannot be read.
+pub async fn subscription_of(
+    client: &impl GenericClient,
+    place: Place,
+    entity: &str,
+) -> Result<Option<String>, DbError> {
+    let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&place.generation, &place.journal, &entity];
+    Ok(query_opt(client, sql!("projections/events/subscription_of.sql"), &params).await?.map(|r| r.get(0)))
 }
 
 /// Every (entity, position) that speaks of these entities.

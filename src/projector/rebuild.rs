@@ -221,21 +221,27 @@ pub async fn promote(projector: &Projector, rebuild: &Rebuild, said: Said<'_>) -
     record(projector, &client, "rebuild_promoted", act, said).await?;
     let promoted = match target {
         Some(target) => target.promote(projector, &mut client, rebuild.generation, Some(rebuild.id)).await,
-        None => promote_all(projector, &mut client, rebuild).await,
+        None => swap(projector, &mut client, rebuild, rebuild.generation, ("ready", "promoted")).await,
     };
-    if let Err(e) = promoted {
-        let why = e.to_string();
-        record(projector, &client, "rebuild_promotion_failed", act, Said { reason: &why, ..said }).await?;
-        return Err(e);
-    }
+    own_up(projector, &client, "rebuild_promotion_failed", act, said, promoted).await?;
     info!(rebuild = %rebuild.id, generation = rebuild.generation, "a rebuild was promoted");
     Ok(())
 }
 
-async fn promote_all(projector: &Projector, client: &mut Client, rebuild: &Rebuild) -> Result<(), ActError> {
-    swap(projector, client, rebuild.generation).await?;
-    move_to(client, rebuild.id, &["ready"], "promoted", Found::default()).await?;
-    Ok(())
+/// An act that was said to be done and then was not is said to have failed.
+async fn own_up(
+    projector: &Projector,
+    client: &Client,
+    failure: &str,
+    act: (Uuid, &Scope),
+    said: Said<'_>,
+    done: Result<(), ActError>,
+) -> Result<(), ActError> {
+    if let Err(e) = &done {
+        let why = e.to_string();
+        record(projector, client, failure, act, Said { reason: &why, ..said }).await?;
+    }
+    done
 }
 
 /// Gives a rebuild up and drops its rows.
@@ -271,14 +277,9 @@ pub async fn roll_back(projector: &Projector, rebuild: &Rebuild, said: Said<'_>)
     record(projector, &client, "rebuild_rolled_back", act, said).await?;
     let rolled_back = match target {
         Some(target) => target.roll_back(projector, &mut client, previous, Some(rebuild.id)).await,
-        None => roll_back_all(projector, &mut client, rebuild, previous).await,
+        None => swap(projector, &mut client, rebuild, previous, ("promoted", "rolled_back")).await,
     };
-    if let Err(e) = rolled_back {
-        let why = e.to_string();
-        record(projector, &client, "rebuild_rollback_failed", act, Said { reason: &why, ..said }).await?;
-        return Err(e);
-    }
-    Ok(())
+    own_up(projector, &client, "rebuild_rollback_failed", act, said, rolled_back).await
 }
 
 /// The generation before a live one.
@@ -289,22 +290,21 @@ async fn previous(client: &Client, live: i32) -> Result<Option<i32>, DbError> {
     Ok(previous.map(|c| c.place.generation))
 }
 
-async fn roll_back_all(
+/// Makes a generation the live one, and moves the rebuild on with it.
+async fn swap(
     projector: &Projector,
     client: &mut Client,
     rebuild: &Rebuild,
-    previous: i32,
+    generation: i32,
+    (from, to): (&str, &str),
 ) -> Result<(), ActError> {
-    swap(projector, client, previous).await?;
-    move_to(client, rebuild.id, &["promoted"], "rolled_back", Found::default()).await?;
-    Ok(())
-}
-
-async fn swap(projector: &Projector, client: &mut Client, generation: i32) -> Result<(), ActError> {
     for _ in 0..LEVEL_TRIES_MAX {
         follow(projector, client, generation).await?;
         match generations::promote(client, generation).await? {
-            Promotion::Promoted { .. } => return Ok(()),
+            Promotion::Promoted { .. } => {
+                move_to(client, rebuild.id, &[from], to, Found::default()).await?;
+                return Ok(());
+            }
             Promotion::GivenUp => return Err(ActError::WrongState("given up".to_owned())),
             Promotion::NotCaughtUp => {}
         }

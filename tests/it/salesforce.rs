@@ -96,6 +96,9 @@ async fn amendments_and_a_renewal_contract_move_one_license() {
     );
     assert_eq!(item["entitlement"]["next_transition_at"], json!(format!("{soon}T00:00:00Z")), "it changes at midnight");
     assert_eq!(shown(&service, AMENDED, "").await["subscription_id"], json!(FIRST), "every row leads there");
+    let events = async |id: &str| service.get(&format!("/v1/events?subscription={id}")).await.1["events"].clone();
+    assert_eq!(events(FIRST).await.as_array().map(Vec::len), Some(6), "four events, a call and its outcome");
+    assert_eq!(events(AMENDED).await, events(FIRST).await, "and so do its events");
     let then = shown(&service, FIRST, &format!("?at={soon}T00:00:00Z")).await;
     assert_eq!(then["items"][0]["entitlement"]["seats"], json!(13));
     let before = shown(&service, FIRST, "?as_of=2026-01-05T10:01:30Z").await;
