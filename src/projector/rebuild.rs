@@ -2,15 +2,11 @@
 //! how far one has come, compares it, and promotes it where that was asked for. Everything it
 //! knows is in the database: a restart goes on with it.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use deadpool_postgres::{Client, GenericClient};
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::watch;
-use tracing::{error, info, warn};
+use tracing::info;
 use uuid::Uuid;
 
 use super::Projector;
@@ -24,14 +20,14 @@ use crate::sql;
 mod compare;
 mod customer;
 mod error;
+mod look;
 mod scope;
 
 pub use compare::{Difference, differences};
 pub use error::ActError;
+pub use look::run;
 pub use scope::{Scope, Target};
 
-/// Between two looks.
-const TICK: Duration = Duration::from_millis(500);
 /// Rebuilds that are listed.
 const LIST_MAX: i64 = 100;
 
@@ -198,7 +194,7 @@ async fn must_move(client: &impl GenericClient, id: Option<Uuid>, from: &str, to
 /// Asked while the live generation is held, so that nobody can take its place any more.
 async fn not_given_up(client: &impl GenericClient, generation: i32) -> Result<(), ActError> {
     if generations::is_given_up(client, generation).await? {
-        return Err(ActError::WrongState("given up: a newer one has taken its place".to_owned()));
+        return Err(ActError::given_up());
     }
     Ok(())
 }
@@ -216,7 +212,9 @@ pub async fn promote(projector: &Projector, rebuild: &Rebuild, said: Said<'_>) -
     }
     let mut client = projector.pool.get().await?;
     let target = rebuild.scope.target(projector, &client).await?;
-    not_given_up(&client, rebuild.generation).await?;
+    if cancelled_if_given_up(&client, rebuild).await? {
+        return Err(ActError::given_up());
+    }
     let act = (rebuild.id, &rebuild.scope);
     record(projector, &client, "rebuild_promoted", act, said).await?;
     let promoted = match target {
@@ -305,7 +303,7 @@ async fn swap(
                 move_to(client, rebuild.id, &[from], to, Found::default()).await?;
                 return Ok(());
             }
-            Promotion::GivenUp => return Err(ActError::WrongState("given up".to_owned())),
+            Promotion::GivenUp => return Err(ActError::given_up()),
             Promotion::NotCaughtUp => {}
         }
     }
@@ -322,77 +320,12 @@ async fn follow(projector: &Projector, client: &Client, generation: i32) -> Resu
     Ok(())
 }
 
-/// Looks after rebuilds until told to stop.
-pub async fn run(projector: Projector, mut stop: watch::Receiver<bool>) {
-    let saved = Arc::clone(&projector.saved);
-    while !*stop.borrow() {
-        if let Err(e) = look(&projector).await {
-            error!(error = %e, "rebuilds could not be looked after; trying again");
-        }
-        tokio::select! {
-            _ = stop.changed() => break,
-            () = tokio::time::sleep(TICK) => {}
-            () = async { saved.notified().await; tokio::time::sleep(TICK / 5).await } => {}
-        }
-    }
-}
-
-/// One that cannot go on holds up no other.
-async fn look(projector: &Projector) -> Result<(), DbError> {
-    let mut client = projector.pool.get().await?;
-    for rebuild in list(&client, None).await? {
-        match go_on(projector, &mut client, &rebuild).await {
-            Ok(()) | Err(ActError::Scope("source", _) | ActError::NotCaughtUp) => {} // another instance's, or later
-            Err(e @ (ActError::TooLarge(_) | ActError::Scope(..))) => {
-                warn!(rebuild = %rebuild.id, error = %e, "a rebuild failed");
-                move_to(&client, rebuild.id, &RUNNING, "failed", Found::default()).await?;
-                generations::discard(&client, rebuild.generation).await?;
-            }
-            Err(e) => error!(rebuild = %rebuild.id, error = %e, "a rebuild cannot go on; trying again"),
-        }
-    }
-    Ok(())
-}
-
-async fn go_on(projector: &Projector, client: &mut Client, rebuild: &Rebuild) -> Result<(), ActError> {
-    if RUNNING.contains(&rebuild.state.as_str()) && generations::is_given_up(client, rebuild.generation).await? {
-        // One that was begun since, here or by a command, has taken its place.
+/// One that was begun since, here or by a command, may have taken its place.
+async fn cancelled_if_given_up(client: &Client, rebuild: &Rebuild) -> Result<bool, DbError> {
+    let given_up =
+        RUNNING.contains(&rebuild.state.as_str()) && generations::is_given_up(client, rebuild.generation).await?;
+    if given_up {
         move_to(client, rebuild.id, &RUNNING, "cancelled", Found::default()).await?;
-        return Ok(());
     }
-    match rebuild.state.as_str() {
-        "building" if caught_up(projector, client, rebuild).await? => {
-            move_to(client, rebuild.id, &["building"], "catching_up", Found::default()).await?;
-        }
-        "catching_up" => {
-            let (found, events) = compare::counted(projector, client, rebuild).await?;
-            let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-            let calls = found.iter().map(|d| d.calls.len()).sum();
-            let found =
-                Found { differences: Some(count(found.len())), calls: Some(count(calls)), events: events.map(count) };
-            move_to(client, rebuild.id, &["catching_up"], "ready", found).await?;
-        }
-        "ready"
-            if rebuild.promote == "always" || (rebuild.promote == "when_equal" && rebuild.differences == Some(0)) =>
-        {
-            let said = Said { who: &rebuild.who, reason: &rebuild.reason, by_hand: false };
-            promote(projector, rebuild, said).await?;
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-/// Every journal was read to where its tail is now.
-async fn caught_up(projector: &Projector, client: &Client, rebuild: &Rebuild) -> Result<bool, ActError> {
-    let generation = rebuild.generation;
-    if let Some(target) = rebuild.scope.target(projector, client).await? {
-        return Ok(target.is_caught_up(client, generation).await?);
-    }
-    for checkpoint in generations::checkpoints(client).await?.iter().filter(|c| c.place.generation == generation) {
-        if checkpoint.position < journal::tail(client, checkpoint.place.journal).await? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    Ok(given_up)
 }

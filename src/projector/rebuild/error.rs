@@ -22,6 +22,13 @@ pub enum ActError {
     Append(#[from] AppendError),
 }
 
+impl ActError {
+    /// Its rows are gone, or about to go.
+    pub(super) fn given_up() -> Self {
+        Self::WrongState("given up: a newer one has taken its place".to_owned())
+    }
+}
+
 impl From<DbError> for ActError {
     fn from(e: DbError) -> Self {
         Self::Append(AppendError::Database(e))
