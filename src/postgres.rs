@@ -42,6 +42,13 @@ impl DbError {
         }
     }
 
+    /// It got in the way of another transaction (a deadlock, a lock that took too long, a table that
+    /// went meanwhile): the same may work the next time.
+    #[must_use]
+    pub fn is_lock_conflict(&self) -> bool {
+        matches!(self.sqlstate(), Some("40P01" | "55P03" | "XX000"))
+    }
+
     /// The data itself was refused (class 22 or 23): the same row would fail again.
     #[must_use]
     pub fn is_data_error(&self) -> bool {

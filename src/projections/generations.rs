@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use deadpool_postgres::{GenericClient, Transaction};
 use tokio_postgres::IsolationLevel;
+use tracing::warn;
 
 use super::Place;
 use crate::postgres::{DbError, execute, query, query_opt};
 use crate::sql;
+
+/// Tables are made and dropped while others read them: so often it is tried to get their locks.
+const OPEN_TRIES_MAX: usize = 5;
 
 /// A journal to follow into a generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,6 +172,25 @@ pub async fn open(
     journals: &[i32],
     scope: Option<i32>,
 ) -> Result<i32, DbError> {
+    let mut tries = 1;
+    let generation = loop {
+        match open_once(client, journals, scope).await {
+            Err(e) if e.is_lock_conflict() && tries < OPEN_TRIES_MAX => tries += 1,
+            opened => break opened?,
+        }
+    };
+    if let Err(e) = sweep(client).await {
+        // Two at once get in each other's way; whoever comes next sweeps again.
+        warn!(error = %e, "old rows could not be dropped now");
+    }
+    Ok(generation)
+}
+
+async fn open_once(
+    client: &mut deadpool_postgres::Client,
+    journals: &[i32],
+    scope: Option<i32>,
+) -> Result<i32, DbError> {
     let tx = client.transaction().await?;
     tx.batch_execute("LOCK TABLE control.generations IN SHARE ROW EXCLUSIVE MODE").await?;
     tx.execute("UPDATE control.generations SET state = 'dropped' WHERE state IN ('building', 'ready')", &[]).await?;
@@ -176,7 +199,6 @@ pub async fn open(
         tx.execute("INSERT INTO control.checkpoints (generation, journal) VALUES ($1, $2)", &[&generation, id]).await?;
     }
     tx.commit().await?;
-    sweep(client).await?;
     Ok(generation)
 }
 
